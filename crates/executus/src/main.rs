@@ -1,0 +1,2 @@
+//! Reference host.
+fn main() {}
