@@ -1,0 +1,378 @@
+//! Performing the calls of one step: at once up to a limit, answered as they complete.
+
+use std::borrow::Cow;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use serde_json::Value;
+use tokio::time::{Instant, Sleep};
+
+use super::isolate::{Foreign, Isolated, Panicked, isolate};
+use super::life::{Flow, Life};
+use super::shared::{GRACE, millis};
+use crate::event::Event;
+use crate::record::{Fact, Stop};
+use crate::secret::Secrets;
+use crate::status::RunStatus;
+use crate::text;
+use crate::tool::{Effect, Tool, ToolContext, ToolError, ToolOutput};
+use crate::transcript::{Acted, Call, CallOutcome, Reply, SecretPart};
+
+type Answer = Result<ToolOutput, ToolError>;
+
+/// A call that will be made.
+struct Prepared<'a> {
+    index: u32,
+    tool: Arc<dyn Tool>,
+    context: ToolContext,
+    args: Cow<'a, Value>,
+}
+
+/// A call that is under way.
+struct InFlight<'a> {
+    index: u32,
+    effect: Effect,
+    began: Instant,
+    answer: Isolated<'a, Answer>,
+    timer: Option<Pin<Box<Sleep>>>,
+    limit_ms: u64,
+}
+
+impl Life {
+    pub(crate) async fn act(&mut self, step: u32) -> Flow {
+        let Some(reply) = self.run.reply().cloned() else { return Ok(()) };
+        let mut prepared = Vec::with_capacity(reply.calls.len());
+        for index in 0..self.run.open().len() {
+            let open = &self.run.open()[index];
+            if open.answer.is_some() {
+                continue;
+            }
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            if open.started && open.effect == Effect::Once {
+                // A dead life began it: whether it happened is not known, and it is not repeated.
+                self.answer(&reply, index, CallOutcome::Unknown, 0).await?;
+                continue;
+            }
+            match self.prepare(&reply, step, index) {
+                Ok(call) => prepared.push(call),
+                Err(error) => self.answer(&reply, index, CallOutcome::Failed(error), 0).await?,
+            }
+        }
+        self.make_durable(step, &prepared).await?;
+        self.perform(&reply, &prepared).await
+    }
+
+    /// What a call needs, or why it is answered without being made.
+    fn prepare<'a>(
+        &self,
+        reply: &'a Reply,
+        step: u32,
+        index: u32,
+    ) -> Result<Prepared<'a>, ToolError> {
+        let limits = &self.run.spec().limits;
+        let Some(call) = reply.calls.get(index as usize) else {
+            return Err(ToolError::failed("the call is not part of the step"));
+        };
+        if index >= limits.max_calls_per_step {
+            let max = limits.max_calls_per_step;
+            return Err(ToolError::failed(format!("not made: one step may make {max} calls")));
+        }
+        if let Some(broken) = &call.broken {
+            return Err(ToolError::arguments(&**broken));
+        }
+        let Some(tool) = self.tools.get(&call.name) else {
+            let name = text::bounded_to(call.name.to_string(), 200);
+            let known = text::bounded_to(self.tools.names(), 2000);
+            return Err(ToolError::UnknownTool { name, known });
+        };
+        let deadline = match tool.spec().timeout {
+            Some(timeout) => self.stops.deadline().min(self.shared.clock().now().after(timeout)),
+            None => self.stops.deadline(),
+        };
+        let context = ToolContext {
+            shared: Arc::clone(&self.shared),
+            spec: Arc::clone(self.run.spec()),
+            secrets: self.secrets.clone(),
+            step,
+            call: index,
+            deadline,
+        };
+        let args = bind(call, &self.secrets)?;
+        Ok(Prepared { index, tool: Arc::clone(tool), context, args })
+    }
+
+    /// Before anything that changes the world, the decision is saved; before what may happen only
+    /// once, its start is durable in every log.
+    async fn make_durable(&mut self, step: u32, prepared: &[Prepared<'_>]) -> Flow {
+        let effect = |call: &Prepared<'_>| call.tool.spec().effect;
+        if self.log.is_none() || prepared.iter().all(|call| effect(call) == Effect::ReadOnly) {
+            return Ok(());
+        }
+        let mut once = false;
+        for call in prepared.iter().filter(|call| effect(call) == Effect::Once) {
+            once = true;
+            self.note(Fact::Started { step, call: call.index }).await?;
+        }
+        let Some(log) = &mut self.log else { return Ok(()) };
+        let saved = log.save(&self.run).await;
+        if once {
+            let durable = match saved {
+                Ok(()) => log.flush().await,
+                Err(error) => Err(error),
+            };
+            durable.map_err(|error| Stop { status: RunStatus::Error, error: Some(error) })?;
+        }
+        Ok(())
+    }
+
+    async fn perform(&mut self, reply: &Reply, prepared: &[Prepared<'_>]) -> Flow {
+        let concurrency = self.run.spec().limits.concurrency as usize;
+        let mut queue = prepared.iter();
+        let mut in_flight: Vec<InFlight<'_>> = Vec::with_capacity(prepared.len().min(concurrency));
+        loop {
+            while in_flight.len() < concurrency && self.run.end().is_none() {
+                let Some(call) = queue.next() else { break };
+                in_flight.push(self.begin_call(call));
+            }
+            if in_flight.is_empty() {
+                return Ok(());
+            }
+            let stops = &mut self.stops;
+            let next = poll_fn(|cx| match poll_any(&mut in_flight, cx) {
+                Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+                Poll::Pending => stops.poll(cx).map(Err),
+            })
+            .await;
+            match next {
+                Ok((at, outcome)) => {
+                    let call = in_flight.swap_remove(at);
+                    let took = millis(call.began.elapsed());
+                    self.answer(reply, call.index, outcome, took).await?;
+                }
+                Err(stop) => {
+                    self.shared.token().cancel();
+                    self.wind_up(reply, in_flight, &stop).await?;
+                    return Err(stop);
+                }
+            }
+        }
+    }
+
+    fn begin_call<'a>(&mut self, call: &'a Prepared<'a>) -> InFlight<'a> {
+        let Prepared { index, tool, context, args } = call;
+        let spec = tool.spec();
+        // What a watcher, a log or a person sees never holds a bound secret.
+        let visible = self.run.reply().and_then(|reply| reply.calls.get(*index as usize));
+        let visible = visible.map_or(Value::Null, |call| text::scrub_json(&call.args));
+        self.tell_watcher(|watcher| watcher.tool(&spec.name, &visible));
+        self.shared.emit(|| Event::ToolStarted {
+            step: context.step,
+            call: *index,
+            name: Arc::clone(&spec.name),
+            args: visible.clone(),
+        });
+        let answer = if spec.blocking {
+            isolate(|| on_blocking_pool(call))
+        } else {
+            isolate(|| tool.call(context, args))
+        };
+        // The tool sees its deadline and has the grace to end by itself before it is cut.
+        let timer = spec.timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout + GRACE)));
+        let limit_ms = spec.timeout.map_or(0, millis);
+        let began = Instant::now();
+        InFlight { index: *index, effect: spec.effect, began, answer, timer, limit_ms }
+    }
+
+    /// A short grace for the calls under way; what then has no answer is dropped.
+    async fn wind_up(
+        &mut self,
+        reply: &Reply,
+        mut in_flight: Vec<InFlight<'_>>,
+        stop: &Stop,
+    ) -> Flow {
+        let until = Instant::now() + GRACE;
+        while !in_flight.is_empty() {
+            let next = poll_fn(|cx| poll_any(&mut in_flight, cx));
+            let Ok((at, outcome)) = tokio::time::timeout_at(until, next).await else { break };
+            let call = in_flight.swap_remove(at);
+            let took = millis(call.began.elapsed());
+            self.answer(reply, call.index, outcome, took).await?;
+        }
+        for call in in_flight {
+            let InFlight { index, effect, began, answer, .. } = call;
+            drop(answer);
+            // An interrupted run repeats on resume what may be repeated.
+            if stop.status.is_terminal() || effect == Effect::Once {
+                let took = millis(began.elapsed());
+                self.answer(reply, index, CallOutcome::Unknown, took).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, reply: &Reply, index: u32, outcome: CallOutcome, took: u64) -> Flow {
+        let Some(call) = reply.calls.get(index as usize) else { return Ok(()) };
+        let max = usize::try_from(self.run.spec().limits.max_result_bytes).unwrap_or(usize::MAX);
+        let outcome = clean(outcome, &self.secrets, max);
+        let acted = Acted {
+            step: self.run.step(),
+            call: index,
+            id: Arc::clone(&call.id),
+            name: Arc::clone(&call.name),
+            outcome,
+            duration_ms: took,
+        };
+        self.shared.emit(|| Event::ToolFinished {
+            step: acted.step,
+            call: index,
+            name: Arc::clone(&acted.name),
+            error: match &acted.outcome {
+                CallOutcome::Output(_) => None,
+                CallOutcome::Failed(error) => Some(error.to_string()),
+                CallOutcome::Unknown => Some("outcome unknown".into()),
+            },
+            duration_ms: took,
+        });
+        self.note(Fact::Acted(Arc::new(acted))).await
+    }
+}
+
+/// The first call that ended, if one did.
+fn poll_any(
+    in_flight: &mut [InFlight<'_>],
+    cx: &mut std::task::Context<'_>,
+) -> Poll<(usize, CallOutcome)> {
+    for (at, call) in in_flight.iter_mut().enumerate() {
+        if let Poll::Ready(answer) = Pin::new(&mut call.answer).poll(cx) {
+            let outcome = match answer {
+                Ok(Ok(output)) => CallOutcome::Output(output),
+                Ok(Err(error)) => CallOutcome::Failed(error),
+                Err(Panicked(message)) => CallOutcome::Failed(ToolError::Panicked { message }),
+            };
+            return Poll::Ready((at, outcome));
+        }
+        let timed_out = call.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+        if timed_out {
+            // Cut in the middle, a call that counts once may have counted.
+            let outcome = match call.effect {
+                Effect::Once => CallOutcome::Unknown,
+                Effect::ReadOnly | Effect::Idempotent => {
+                    CallOutcome::Failed(ToolError::Timeout { limit_ms: call.limit_ms })
+                }
+            };
+            return Poll::Ready((at, outcome));
+        }
+    }
+    Poll::Pending
+}
+
+/// A tool that blocks its thread gets one of its own. Dropping the answer leaves it running there.
+fn on_blocking_pool<'a>(call: &Prepared<'_>) -> Foreign<'a, Answer> {
+    let tool = Arc::clone(&call.tool);
+    let context = call.context.clone();
+    let args = call.args.clone().into_owned();
+    let runtime = tokio::runtime::Handle::current();
+    let executor = Arc::clone(context.shared.executor());
+    let task = tokio::task::spawn_blocking(move || {
+        let _busy = executor.blocking();
+        runtime.block_on(tool.call(&context, &args))
+    });
+    Box::pin(async move {
+        match task.await {
+            Ok(answer) => answer,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => Err(ToolError::failed(error.to_string())),
+        }
+    })
+}
+
+/// Puts the secrets into a call's arguments.
+fn bind<'a>(call: &'a Call, secrets: &Secrets) -> Result<Cow<'a, Value>, ToolError> {
+    if call.secrets.is_empty() {
+        return Ok(Cow::Borrowed(&call.args));
+    }
+    let mut args = call.args.clone();
+    for slot in &call.secrets {
+        let mut bound = String::new();
+        for part in &slot.parts {
+            match part {
+                SecretPart::Text(text) => bound.push_str(text),
+                SecretPart::Secret(name) => match secrets.get(name) {
+                    Some(secret) => bound.push_str(secret.expose()),
+                    None => {
+                        let message = format!("the sensitive parameter `{name}` has no value");
+                        return Err(ToolError::NotConfigured { message });
+                    }
+                },
+            }
+        }
+        let Some(place) = args.pointer_mut(&slot.pointer) else {
+            let pointer = &slot.pointer;
+            return Err(ToolError::arguments(format!("there is no `{pointer}` in the arguments")));
+        };
+        *place = Value::String(bound);
+    }
+    Ok(Cow::Owned(args))
+}
+
+/// What enters a fact: without secrets, and not longer than allowed.
+fn clean(outcome: CallOutcome, secrets: &Secrets, max: usize) -> CallOutcome {
+    match outcome {
+        CallOutcome::Output(mut output) => {
+            if !secrets.is_empty() {
+                output.text = secrets.redact(output.text);
+                output.data = output.data.map(|data| redact_json(data, secrets));
+            }
+            output.text = text::bounded_to(output.text, max);
+            if output.data.as_ref().is_some_and(|data| json_size(data) > max) {
+                output.data = None;
+            }
+            CallOutcome::Output(output)
+        }
+        CallOutcome::Failed(error) => CallOutcome::Failed(clean_error(error, secrets)),
+        CallOutcome::Unknown => CallOutcome::Unknown,
+    }
+}
+
+fn clean_error(error: ToolError, secrets: &Secrets) -> ToolError {
+    let clean = |message: String| text::bounded(secrets.redact(message));
+    match error {
+        ToolError::Failed { message, retryable } => {
+            ToolError::Failed { message: clean(message), retryable }
+        }
+        ToolError::Arguments { message } => ToolError::Arguments { message: clean(message) },
+        ToolError::Denied { code, message, ends_run } => {
+            ToolError::Denied { code, message: clean(message), ends_run }
+        }
+        ToolError::Panicked { message } => ToolError::Panicked { message: clean(message) },
+        ToolError::NotConfigured { message } => {
+            ToolError::NotConfigured { message: clean(message) }
+        }
+        error @ (ToolError::UnknownTool { .. } | ToolError::Timeout { .. }) => error,
+    }
+}
+
+fn redact_json(value: Value, secrets: &Secrets) -> Value {
+    match value {
+        Value::String(text) => Value::String(secrets.redact(text)),
+        Value::Array(items) => items.into_iter().map(|item| redact_json(item, secrets)).collect(),
+        Value::Object(map) => {
+            map.into_iter().map(|(key, item)| (key, redact_json(item, secrets))).collect()
+        }
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
+    }
+}
+
+/// The size of a value as text, roughly: what a cap needs.
+fn json_size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| json_size(item) + 1).sum::<usize>(),
+        Value::Object(map) => {
+            2 + map.iter().map(|(key, item)| key.len() + json_size(item) + 4).sum::<usize>()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
+}

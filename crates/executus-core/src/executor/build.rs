@@ -1,0 +1,284 @@
+//! Building an executor, and a life of a run from a request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::delegate::PaletteTool;
+use super::life::{Life, Setup, live};
+use super::log::Log;
+use super::shared::Shared;
+use super::stops::Stops;
+use super::{Config, Executor, Inner, RunHandle, RunRequest, RunTask, StartError};
+use crate::id::{HoldId, Key, RunId};
+use crate::machine::Run;
+use crate::port::{Audit, Budget, Checkpointer, Critic, Delivery, Palette, Ports};
+use crate::record::{Fact, Record};
+use crate::spec::{FORMAT, PortSet, RunSpec};
+use crate::status::{ErrorKind, RunError};
+use crate::time::Clock;
+use crate::tool::{Tool, ToolContext};
+
+/// How long before its parent's deadline a child run times out, so that the parent can read why.
+const CHILD_MARGIN: Duration = Duration::from_millis(250);
+
+/// Builds an [`Executor`].
+#[derive(Debug, Clone)]
+pub struct ExecutorBuilder {
+    ports: Ports,
+    config: Config,
+}
+
+impl Default for ExecutorBuilder {
+    fn default() -> Self {
+        let config = Config {
+            settle_allowance: Duration::from_secs(10),
+            audit_slice: Duration::from_secs(3),
+            port_limit: Duration::from_secs(5),
+        };
+        Self { ports: Ports::default(), config }
+    }
+}
+
+impl ExecutorBuilder {
+    /// With these ports, all at once.
+    #[must_use]
+    pub fn ports(mut self, ports: Ports) -> Self {
+        self.ports = ports;
+        self
+    }
+
+    /// Recording every run.
+    #[must_use]
+    pub fn audit(mut self, audit: Arc<dyn Audit>) -> Self {
+        self.ports.audit = Some(audit);
+        self
+    }
+
+    /// Asking this budget.
+    #[must_use]
+    pub fn budget(mut self, budget: Arc<dyn Budget>) -> Self {
+        self.ports.budget = Some(budget);
+        self
+    }
+
+    /// Watched by this critic.
+    #[must_use]
+    pub fn critic(mut self, critic: Arc<dyn Critic>) -> Self {
+        self.ports.critic = Some(critic);
+        self
+    }
+
+    /// Keeping the facts of unfinished runs here.
+    #[must_use]
+    pub fn checkpointer(mut self, checkpointer: Arc<dyn Checkpointer>) -> Self {
+        self.ports.checkpointer = Some(checkpointer);
+        self
+    }
+
+    /// Delegating to these skills and agents.
+    #[must_use]
+    pub fn palette(mut self, palette: Arc<dyn Palette>) -> Self {
+        self.ports.palette = Some(palette);
+        self
+    }
+
+    /// Delivering results there.
+    #[must_use]
+    pub fn delivery(mut self, delivery: Arc<dyn Delivery>) -> Self {
+        self.ports.delivery = Some(delivery);
+        self
+    }
+
+    /// How long settling a run may take in all: 10 s.
+    #[must_use]
+    pub const fn settle_allowance(mut self, allowance: Duration) -> Self {
+        self.config.settle_allowance = allowance;
+        self
+    }
+
+    /// How much of the settling allowance is kept for closing the record: 3 s.
+    #[must_use]
+    pub const fn audit_slice(mut self, slice: Duration) -> Self {
+        self.config.audit_slice = slice;
+        self
+    }
+
+    /// How long one call of a port may take during a run: 5 s.
+    #[must_use]
+    pub const fn port_limit(mut self, limit: Duration) -> Self {
+        self.config.port_limit = limit;
+        self
+    }
+
+    /// The executor.
+    #[must_use]
+    pub fn build(self) -> Executor {
+        Executor(Arc::new(Inner {
+            ports: self.ports,
+            config: self.config,
+            shutdown: CancellationToken::new(),
+            shutdown_at: Mutex::default(),
+            closed: AtomicBool::new(false),
+            runs: Mutex::default(),
+            blocking: AtomicUsize::new(0),
+            started: AtomicU64::new(0),
+            ended: Default::default(),
+        }))
+    }
+}
+
+/// A run's first life, from a request.
+pub(crate) fn prepare(
+    executor: &Arc<Inner>,
+    request: RunRequest,
+    parent: Option<&ToolContext>,
+) -> Result<(RunHandle, RunTask), StartError> {
+    let clock = Clock::system();
+    let now = clock.now();
+    let refusal = request.limits.check().err();
+    let ports = &executor.ports;
+    let mut deadline = now.after(request.limits.hard_timeout);
+    if let Some(parent) = parent {
+        deadline = deadline.min(earlier(parent.deadline, CHILD_MARGIN));
+    }
+    let spec = Arc::new(RunSpec {
+        format: FORMAT,
+        run_id: request.run_id.clone().unwrap_or_else(RunId::random),
+        subject_id: Arc::clone(&request.subject_id),
+        name: Arc::clone(&request.name),
+        caller_id: parent.map_or_else(
+            || Arc::clone(&request.caller_id),
+            |parent| Arc::clone(&parent.spec.caller_id),
+        ),
+        channel_id: parent.map_or_else(
+            || Arc::clone(&request.channel_id),
+            |parent| Arc::clone(&parent.spec.channel_id),
+        ),
+        parent_run_id: parent.map(|parent| parent.spec.run_id.clone()),
+        depth: parent.map_or(0, |parent| parent.spec.depth + 1),
+        inputs: Arc::clone(&request.inputs),
+        labels: Arc::clone(&request.labels),
+        limits: request.limits.clone(),
+        started_at: now,
+        deadline,
+        ports: PortSet {
+            audit: ports.audit.is_some(),
+            // A child spends on its parent's hold.
+            budget: ports.budget.is_some() && parent.is_none(),
+            critic: ports.critic.is_some(),
+            checkpoint: ports.checkpointer.is_some() && parent.is_none(),
+            palette: ports.palette.is_some() && !request.palette.is_empty(),
+            delivery: ports.delivery.is_some() && parent.is_none(),
+        },
+        dry_run: request.dry_run,
+    });
+    let token = match parent {
+        Some(parent) => parent.shared.token().child_token(),
+        None => CancellationToken::new(),
+    };
+    let origin = Origin {
+        run: Run::new(Arc::clone(&spec)),
+        first: Fact::Opened(spec),
+        earlier: Vec::new(),
+        refusal,
+        token,
+        clock,
+    };
+    let parent_hold = parent.map(|parent| HoldId { run: parent.spec.run_id.clone(), attempt: 1 });
+    let (handle, task) = life(executor, request, origin, parent_hold)?;
+    if let Some(parent) = parent {
+        parent.shared.adopt(Arc::clone(&task.shared));
+    }
+    Ok((handle, task))
+}
+
+fn earlier(at: crate::time::Timestamp, margin: Duration) -> crate::time::Timestamp {
+    let margin = i64::try_from(margin.as_micros()).unwrap_or(i64::MAX);
+    crate::time::Timestamp::from_micros(at.as_micros().saturating_sub(margin))
+}
+
+/// Where a life begins.
+pub(crate) struct Origin {
+    pub(crate) run: Run,
+    /// The fact that begins this life, already taken in.
+    pub(crate) first: Fact,
+    /// What is kept of the earlier lives.
+    pub(crate) earlier: Vec<Record>,
+    pub(crate) refusal: Option<RunError>,
+    pub(crate) token: CancellationToken,
+    pub(crate) clock: Clock,
+}
+
+/// Registers a life and makes its task.
+pub(crate) fn life(
+    executor: &Arc<Inner>,
+    request: RunRequest,
+    origin: Origin,
+    parent_hold: Option<HoldId>,
+) -> Result<(RunHandle, RunTask), StartError> {
+    let Origin { run, first, earlier, mut refusal, token, clock } = origin;
+    let spec = Arc::clone(run.spec());
+    let shared = Arc::new(Shared::new(
+        Arc::clone(&spec),
+        Arc::clone(executor),
+        token,
+        clock,
+        run.deadline(),
+        request.events,
+    ));
+    executor.register(&shared)?;
+    for finalizer in request.finalizers {
+        shared.register(finalizer);
+    }
+    let mut tools = request.tools;
+    if executor.ports.palette.is_none() && !request.palette.is_empty() {
+        let inert = request.palette.iter();
+        let inert =
+            inert.map(|(kind, name)| Arc::new(PaletteTool::inert(*kind, name)) as Arc<dyn Tool>);
+        match tools.and(inert) {
+            Ok(all) => tools = all,
+            Err(error) => refusal = Some(RunError::new(ErrorKind::Invalid, error.to_string())),
+        }
+    }
+    let now = clock.now();
+    let logged = spec.ports.audit || spec.ports.checkpoint;
+    let log = logged.then(|| {
+        let checkpointer = executor.ports.checkpointer.clone().filter(|_| spec.ports.checkpoint);
+        Box::new(Log::new(checkpointer, earlier, executor.config.port_limit, now))
+    });
+    let needs_setup = refusal.is_some() || request.reserve.is_some() || !request.palette.is_empty();
+    let setup = needs_setup
+        .then(|| Box::new(Setup { refusal, reserve: request.reserve, palette: request.palette }));
+    let stops = Stops::new(Arc::clone(&shared), run.deadline());
+    let life = Life {
+        run,
+        shared: Arc::clone(&shared),
+        model: request.model,
+        tools,
+        secrets: request.secrets,
+        stops,
+        log,
+        watcher: None,
+        setup,
+        parent_hold,
+        started_at: now,
+        unrecorded: false,
+        begun: false,
+        deaf: false,
+    };
+    let handle = RunHandle::new(Arc::clone(&shared));
+    Ok((handle, RunTask { life: Box::pin(open(life, first)), shared }))
+}
+
+/// A life's part of the log begins with what the run was asked to be, or with its resumption.
+async fn open(mut life: Life, first: Fact) {
+    if let Some(log) = &mut life.log {
+        // Nobody records yet, so nothing can refuse.
+        let _ = log.put(&life.run, first, Key::step(life.run.step())).await;
+    }
+    live(life).await;
+}

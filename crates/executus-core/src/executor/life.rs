@@ -1,0 +1,385 @@
+//! One life of a run: its task, from the first plan to the last.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::task::Poll;
+
+use super::isolate::{Panicked, call, isolate};
+use super::log::Log;
+use super::shared::{Shared, millis, stop};
+use super::stops::Stops;
+use crate::event::Event;
+use crate::id::{HoldId, Key};
+use crate::machine::{Next, Run};
+use crate::model::{Model, ModelError, Turn};
+use crate::port::palette::EntryKind;
+use crate::port::{Amounts, Watcher};
+use crate::record::{Decided, Fact, Gate, Phase, Stop};
+use crate::secret::Secrets;
+use crate::status::{ErrorKind, Outcome, RunError, RunStatus, Stats};
+use crate::time::Timestamp;
+use crate::tool::{Effect, Toolbox};
+use crate::transcript::{Entry, Reply, Steer};
+
+/// See the module.
+pub(crate) struct Life {
+    pub(crate) run: Run,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) model: Arc<dyn Model>,
+    pub(crate) tools: Toolbox,
+    pub(crate) secrets: Secrets,
+    pub(crate) stops: Stops,
+    pub(crate) log: Option<Box<Log>>,
+    pub(crate) watcher: Option<Box<dyn Watcher>>,
+    pub(crate) setup: Option<Box<Setup>>,
+    /// The hold of the delegating run, for a child: it spends on that.
+    pub(crate) parent_hold: Option<HoldId>,
+    pub(crate) started_at: Timestamp,
+    /// The audit was asked and did not begin a record.
+    pub(crate) unrecorded: bool,
+    pub(crate) begun: bool,
+    /// The watcher panicked: it is not asked again, only stopped.
+    pub(crate) deaf: bool,
+}
+
+/// What only admission needs.
+pub(crate) struct Setup {
+    pub(crate) refusal: Option<RunError>,
+    pub(crate) reserve: Option<Amounts>,
+    pub(crate) palette: Vec<(EntryKind, Arc<str>)>,
+}
+
+/// Why the loop cannot go on as planned: the run is to be stopped.
+pub(crate) type Flow = Result<(), Stop>;
+
+/// Lives a life to its end. Nothing of it unwinds into the task.
+pub(crate) async fn live(mut life: Life) {
+    let crashed = guarded(drive(&mut life)).await;
+    if let Some(panicked) = crashed {
+        life.crashed(&panicked);
+    }
+    if let Some(panicked) = guarded(super::settle::settle(&mut life)).await {
+        tracing::error!(run = %life.run.spec().run_id, panic = %panicked.0, "settling crashed");
+        life.crashed(&panicked);
+        super::settle::give_up(&life, "settling crashed");
+    }
+}
+
+/// Runs our own code, which should not panic; if it does all the same, the run must still settle.
+async fn guarded(work: impl Future<Output = ()>) -> Option<Panicked> {
+    let mut work = pin!(work);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(|()| None),
+        Err(payload) => Poll::Ready(call(|| std::panic::resume_unwind(payload)).err()),
+    })
+    .await
+}
+
+async fn drive(life: &mut Life) {
+    loop {
+        let next = life.run.plan();
+        if matches!(next, Next::Settle(_) | Next::Done) {
+            return;
+        }
+        // An instant loop must give way too, and see a cancel.
+        tokio::task::consume_budget().await;
+        let flow = match life.must_stop(next) {
+            Some(stop) => Err(stop),
+            None => match next {
+                Next::Admit(gate) => Box::pin(life.admit(gate)).await,
+                Next::Decide { step } => life.decide(step).await,
+                Next::Act { step } => Box::pin(life.act(step)).await,
+                Next::Settle(_) | Next::Done => Ok(()),
+            },
+        };
+        if let Err(stop) = flow {
+            life.stop(stop).await;
+        }
+    }
+}
+
+impl Life {
+    /// A stop that is due before the next effect. The start of the record comes before any.
+    fn must_stop(&mut self, next: Next) -> Option<Stop> {
+        if next == Next::Admit(Gate::Record) {
+            return None;
+        }
+        if let Some(error) = self.setup.as_mut().and_then(|setup| setup.refusal.take()) {
+            return Some(Stop { status: RunStatus::Error, error: Some(error) });
+        }
+        self.shared.requested_stop()
+    }
+
+    /// Takes in a fact and appends it to the log.
+    pub(crate) async fn note(&mut self, fact: Fact) -> Flow {
+        let at = self.shared.clock().now();
+        let key = if self.log.is_some() { self.key_of(&fact) } else { Key::step(0) };
+        if let Err(misuse) = self.run.apply(at, &fact) {
+            tracing::error!(run = %self.run.spec().run_id, %misuse, "the executor broke the plan");
+            return Err(stop(RunStatus::Error, ErrorKind::Kernel, misuse.to_string()));
+        }
+        if let Fact::Decided(_) | Fact::Acted(_) = fact {
+            self.shared.tally().write(self.run.tally());
+        }
+        match &mut self.log {
+            Some(log) => log
+                .put(&self.run, fact, key)
+                .await
+                .map_err(|error| Stop { status: RunStatus::Error, error: Some(error) }),
+            None => Ok(()),
+        }
+    }
+
+    fn key_of(&self, fact: &Fact) -> Key {
+        let call = match fact {
+            Fact::Decided(decided) => return Key::step(decided.step),
+            Fact::Started { call, .. } => Some(*call),
+            Fact::Acted(acted) => Some(acted.call),
+            _ => None,
+        };
+        let args = call
+            .and_then(|call| self.run.reply()?.calls.get(call as usize))
+            .map(|call| crate::digest::Digest::of_json(&call.args));
+        Key { step: self.run.step(), call, args }
+    }
+
+    /// Ends the run with a stop. An audit that cannot record does not keep a run from ending.
+    pub(crate) async fn stop(&mut self, stop: Stop) {
+        if self.note(Fact::Stopped(stop)).await.is_err() {
+            tracing::warn!(run = %self.run.spec().run_id, "the end of the run was not recorded");
+        }
+    }
+
+    fn crashed(&mut self, panicked: &Panicked) {
+        tracing::error!(run = %self.run.spec().run_id, panic = %panicked.0, "the executor panicked");
+        let stop = stop(RunStatus::Error, ErrorKind::Kernel, format!("the executor {panicked}"));
+        // Not recorded: the log may be what panicked. The close tells the end.
+        let _ = self.run.apply(self.shared.clock().now(), &Fact::Stopped(stop));
+    }
+
+    async fn decide(&mut self, step: u32) -> Flow {
+        self.begin();
+        self.steer().await?;
+        if let Some(log) = &mut self.log
+            && log.save_is_due(self.shared.clock().now())
+        {
+            // A save fails open: what was not saved waits for the next one.
+            let _ = log.save(&self.run).await;
+        }
+        self.tell_watcher(|watcher| watcher.step(step));
+        self.shared.emit(|| Event::StepStarted { step });
+
+        let turn = Turn {
+            shared: Arc::clone(&self.shared),
+            spec: Arc::clone(self.run.spec()),
+            transcript: self.run.transcript().clone(),
+            tools: self.tools.clone(),
+            secrets: self.secrets.clone(),
+            step,
+            deadline: self.stops.deadline(),
+            deltas: AtomicU32::new(0),
+        };
+        let effect = isolate(|| self.model.decide(&turn));
+        let attempt = self.stops.attempt(effect, None).await;
+        drop(turn);
+        let noted = match attempt.result {
+            Some(result) => self.decided(step, result).await,
+            None => Ok(()),
+        };
+        match attempt.stop {
+            Some(stop) => Err(stop),
+            None => noted,
+        }
+    }
+
+    /// Says once that the run begins.
+    fn begin(&mut self) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.setup = None;
+            let spec = self.run.spec();
+            self.shared.emit(|| Event::Started {
+                run_id: spec.run_id.clone(),
+                name: Arc::clone(&spec.name),
+            });
+        }
+    }
+
+    /// Drains the steering. Draining is destructive: what was drained is saved before the model
+    /// is asked.
+    async fn steer(&mut self) -> Flow {
+        let texts = self.ask_watcher(|watcher| watcher.steer()).unwrap_or_default();
+        let critic =
+            texts.into_iter().map(|text| Arc::new(Steer { source: "critic".into(), text }));
+        let mut steers: Vec<_> = critic.collect();
+        while let Some(steer) = self.shared.next_steer() {
+            steers.push(steer);
+        }
+        if steers.is_empty() {
+            return Ok(());
+        }
+        for steer in steers {
+            let text = self.secrets.redact(steer.text.clone());
+            let steer = Arc::new(Steer { source: Arc::clone(&steer.source), text });
+            self.shared.emit(|| Event::Steered {
+                source: Arc::clone(&steer.source),
+                text: steer.text.clone(),
+            });
+            self.note(Fact::Steered(steer)).await?;
+            if self.run.end().is_some() {
+                return Ok(());
+            }
+        }
+        if let Some(log) = &mut self.log {
+            let _ = log.save(&self.run).await;
+        }
+        Ok(())
+    }
+
+    async fn decided(
+        &mut self,
+        step: u32,
+        result: Result<Result<Reply, ModelError>, Panicked>,
+    ) -> Flow {
+        let error = match result {
+            Ok(Ok(reply)) => return self.replied(step, reply).await,
+            Ok(Err(error)) => error.to_run_error(),
+            Err(panicked) => RunError::new(ErrorKind::Model, format!("the model {panicked}")),
+        };
+        let error = RunError { message: self.secrets.redact(error.message), ..error };
+        self.note(Fact::Undecided { step, error }).await
+    }
+
+    async fn replied(&mut self, step: u32, mut reply: Reply) -> Flow {
+        if !self.secrets.is_empty() {
+            reply.text = self.secrets.redact(reply.text);
+        }
+        let effects = reply.calls.iter().map(|call| {
+            self.tools.get(&call.name).map_or(Effect::ReadOnly, |tool| tool.spec().effect)
+        });
+        let effects = effects.collect();
+        let usage = reply.usage;
+        let reply = Arc::new(reply);
+        self.shared.emit(|| Event::Decided {
+            step,
+            text: reply.text.clone(),
+            calls: u32::try_from(reply.calls.len()).unwrap_or(u32::MAX),
+        });
+        self.note(Fact::Decided(Arc::new(Decided { step, reply, effects }))).await?;
+        if usage == crate::transcript::Usage::default() {
+            return Ok(());
+        }
+        Box::pin(self.charge()).await
+    }
+
+    /// What this life has spent so far.
+    pub(crate) fn spent(&self) -> Amounts {
+        let spent = self.run.hold().map_or(*self.run.tally(), |(_, spent)| spent);
+        Amounts {
+            tokens: spent.tokens(),
+            runtime_ms: millis(self.shared.clock().now().since(self.started_at)),
+            cost_micros: spent.cost_micros,
+            runs: 0,
+        }
+    }
+
+    /// Charges the usage so far to the hold, or to the delegating run's.
+    async fn charge(&mut self) -> Flow {
+        let Some(budget) = self.shared.executor().ports.budget.clone() else { return Ok(()) };
+        let own = self.run.hold().map(|(hold, _)| hold.clone());
+        let mut spent = self.spent();
+        let hold = match (own, &self.parent_hold) {
+            (Some(hold), _) => hold,
+            (None, Some(hold)) => {
+                // The delegating run's own time passes while this one runs.
+                spent.runtime_ms = 0;
+                hold.clone()
+            }
+            (None, None) => return Ok(()),
+        };
+        let line = self.run.spec().run_id.clone();
+        let limit = self.shared.executor().config.port_limit;
+        let effect = isolate(|| budget.charge(&hold, &line, spent));
+        let attempt = self.stops.attempt(effect, Some(limit)).await;
+        if let Some(stop) = attempt.stop {
+            return Err(stop);
+        }
+        // An earlier end (a final answer, a limit) stands when the charge is good.
+        match attempt.result {
+            Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) => Err(super::admit::budget_stop(&error)),
+            Some(Err(panicked)) => {
+                Err(stop(RunStatus::Error, ErrorKind::Budget, format!("the budget {panicked}")))
+            }
+            None => {
+                Err(stop(RunStatus::Error, ErrorKind::Budget, "the budget did not answer in time"))
+            }
+        }
+    }
+
+    /// Tells the watcher something; one that panics is left alone from then on.
+    pub(crate) fn tell_watcher(&mut self, tell: impl FnOnce(&dyn Watcher)) {
+        self.ask_watcher(tell);
+    }
+
+    pub(crate) fn ask_watcher<T>(&mut self, ask: impl FnOnce(&dyn Watcher) -> T) -> Option<T> {
+        let watcher = self.watcher.as_deref().filter(|_| !self.deaf)?;
+        match call(|| ask(watcher)) {
+            Ok(answer) => Some(answer),
+            Err(panicked) => {
+                let run = &self.run.spec().run_id;
+                tracing::warn!(%run, panic = %panicked.0, "the critic panicked; the run goes on unwatched");
+                self.stops.unfollow();
+                self.deaf = true;
+                None
+            }
+        }
+    }
+
+    /// The outcome as the facts have it.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let spec = self.run.spec();
+        let end = self.run.end();
+        let (status, error) = match end {
+            Some(end) => (end.stop.status, end.stop.error.clone()),
+            None => {
+                let error = RunError::new(ErrorKind::Kernel, "the run settled without an end");
+                (RunStatus::Error, Some(error))
+            }
+        };
+        let at = end.map_or(self.run.last_at(), |end| end.at);
+        Outcome {
+            run_id: spec.run_id.clone(),
+            status,
+            output: self.run.output().map(str::to_owned),
+            error,
+            stats: Stats {
+                tally: *self.run.tally(),
+                runtime_ms: millis(at.since(spec.started_at)),
+            },
+            artifacts: self.artifacts(),
+        }
+    }
+
+    fn artifacts(&self) -> Vec<Arc<crate::transcript::Artifact>> {
+        let entries = self.run.transcript().entries().iter();
+        entries
+            .filter_map(|entry| match entry {
+                Entry::Result(acted) => match &acted.outcome {
+                    crate::transcript::CallOutcome::Output(output) => Some(&output.artifacts),
+                    _ => None,
+                },
+                Entry::Reply(_) | Entry::Steer(_) => None,
+            })
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// A phase of settling is over.
+    pub(crate) async fn note_settled(&mut self, phase: Phase, error: Option<String>) -> Flow {
+        self.note(Fact::Settled { phase, error }).await
+    }
+}

@@ -1,0 +1,183 @@
+//! The log of a run under way: one sequence of records for the recorder and the checkpointer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::isolate::{call, drop_quietly, isolate};
+use super::stops::within;
+use crate::id::Key;
+use crate::machine::{Digester, Run};
+use crate::port::{AuditError, Checkpointer, Recorder};
+use crate::record::{Fact, Record};
+use crate::status::{ErrorKind, RunError};
+use crate::time::Timestamp;
+
+/// A save is due when this many records wait, or this long after the last one.
+const BATCH: usize = 32;
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(crate) struct Log {
+    recorder: Option<Box<dyn Recorder>>,
+    /// Whether the audit has answered: until then the recorder may still come.
+    attached: bool,
+    checkpointer: Option<Arc<dyn Checkpointer>>,
+    seq: u64,
+    /// The records of the earlier lives, for a recorder that may have missed some.
+    earlier: Vec<Record>,
+    /// Records that the checkpointer does not have yet, and those before the recorder came.
+    waiting: Vec<Record>,
+    saved_at: Timestamp,
+    digester: Digester,
+    limit: Duration,
+}
+
+impl Log {
+    pub(crate) fn new(
+        checkpointer: Option<Arc<dyn Checkpointer>>,
+        earlier: Vec<Record>,
+        limit: Duration,
+        now: Timestamp,
+    ) -> Self {
+        let seq = earlier.last().map_or(0, |record| record.seq);
+        Self {
+            recorder: None,
+            attached: false,
+            checkpointer,
+            seq,
+            earlier,
+            waiting: Vec::new(),
+            saved_at: now,
+            digester: Digester::new(),
+            limit,
+        }
+    }
+
+    /// Gives the recorder all that happened before it came.
+    ///
+    /// After a crash its log and the checkpointer's may differ in length. What only the checkpointer
+    /// has is given again. What only the recorder has is void: this life's records are numbered
+    /// after it, and the [`Fact::Resumed`] among them says from where the run went on.
+    pub(crate) async fn attach(
+        &mut self,
+        recorder: Option<Box<dyn Recorder>>,
+    ) -> Result<(), RunError> {
+        self.recorder = recorder;
+        self.attached = true;
+        let recorder = self.recorder.as_deref();
+        let kept = recorder.map(|recorder| call(|| recorder.last_seq()));
+        let kept = kept.and_then(Result::ok).unwrap_or(0);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let ahead =
+            (kept + 1).saturating_sub(waiting.first().map_or(u64::MAX, |record| record.seq));
+        self.seq += ahead;
+        for record in &mut waiting {
+            record.seq += ahead;
+        }
+        let earlier = std::mem::take(&mut self.earlier);
+        let missed = earlier.iter().filter(|record| record.seq > kept);
+        for record in missed.chain(&waiting) {
+            self.record(record).await?;
+        }
+        if self.checkpointer.is_some() {
+            self.waiting = waiting;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&dyn Recorder> {
+        self.recorder.as_deref()
+    }
+
+    /// Appends a fact that the machine has taken in.
+    pub(crate) async fn put(&mut self, run: &Run, fact: Fact, key: Key) -> Result<(), RunError> {
+        self.seq += 1;
+        let state = self.digester.digest(run);
+        let record = Record { seq: self.seq, at: run.last_at(), key, fact, state };
+        let recorded = self.record(&record).await;
+        if self.checkpointer.is_some() || !self.attached {
+            self.waiting.push(record);
+        }
+        recorded
+    }
+
+    async fn record(&self, record: &Record) -> Result<(), RunError> {
+        let Some(recorder) = &self.recorder else { return Ok(()) };
+        match call(|| recorder.record(record)) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(AuditError::Full)) => {}
+            Ok(Err(error)) => return Err(audit_error(&error)),
+            Err(panicked) => {
+                return Err(RunError::new(ErrorKind::Audit, format!("the audit {panicked}")));
+            }
+        }
+        // The queue is full: wait for it once, within the limit.
+        self.flush().await?;
+        match call(|| recorder.record(record)) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(audit_error(&error)),
+            Err(panicked) => Err(RunError::new(ErrorKind::Audit, format!("the audit {panicked}"))),
+        }
+    }
+
+    /// Waits until the recorder has everything.
+    pub(crate) async fn flush(&self) -> Result<(), RunError> {
+        let Some(recorder) = &self.recorder else { return Ok(()) };
+        match within(isolate(|| recorder.flush()), self.limit).await {
+            Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) => Err(audit_error(&error)),
+            Some(Err(panicked)) => {
+                Err(RunError::new(ErrorKind::Audit, format!("the audit {panicked}")))
+            }
+            None => Err(RunError::new(ErrorKind::Audit, "the audit did not flush in time")),
+        }
+    }
+
+    /// Whether a save is due by itself.
+    pub(crate) fn save_is_due(&self, now: Timestamp) -> bool {
+        self.checkpointer.is_some()
+            && (self.waiting.len() >= BATCH
+                || !self.waiting.is_empty() && now.since(self.saved_at) >= INTERVAL)
+    }
+
+    /// Saves what waits. What could not be saved waits for the next time.
+    pub(crate) async fn save(&mut self, run: &Run) -> Result<(), RunError> {
+        let Some(checkpointer) = &self.checkpointer else { return Ok(()) };
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        self.saved_at = run.last_at();
+        let id = &run.spec().run_id;
+        let appended = within(isolate(|| checkpointer.append(id, &self.waiting)), self.limit).await;
+        let error = match appended {
+            Some(Ok(Ok(()))) => {
+                self.waiting.clear();
+                return Ok(());
+            }
+            Some(Ok(Err(error))) => RunError::new(ErrorKind::Checkpoint, error.to_string()),
+            Some(Err(panicked)) => {
+                RunError::new(ErrorKind::Checkpoint, format!("the checkpointer {panicked}"))
+            }
+            None => RunError::new(ErrorKind::Checkpoint, "the checkpointer did not save in time"),
+        };
+        tracing::warn!(run = %id, error = %error.message, "a checkpoint was not saved");
+        Err(error)
+    }
+
+    /// Ends the recorder's part.
+    pub(crate) fn detach(&mut self) {
+        if let Some(recorder) = self.recorder.take() {
+            drop_quietly(recorder);
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.detach();
+    }
+}
+
+fn audit_error(error: &AuditError) -> RunError {
+    RunError::new(ErrorKind::Audit, error.to_string()).retryable(error.retry())
+}

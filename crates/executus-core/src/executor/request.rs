@@ -1,0 +1,194 @@
+//! A request for a run: what a host asks of an executor.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use super::shared::{Finalizer, FinalizerPhase};
+use crate::event::{Event, EventStream};
+use crate::id::RunId;
+use crate::model::Model;
+use crate::port::Amounts;
+use crate::port::palette::EntryKind;
+use crate::secret::Secrets;
+use crate::spec::Limits;
+use crate::tool::Toolbox;
+
+/// What a host asks of an executor. Everything but the model has a default.
+pub struct RunRequest {
+    pub(crate) model: Arc<dyn Model>,
+    pub(crate) tools: Toolbox,
+    pub(crate) run_id: Option<RunId>,
+    pub(crate) subject_id: Arc<str>,
+    pub(crate) name: Arc<str>,
+    pub(crate) caller_id: Arc<str>,
+    pub(crate) channel_id: Arc<str>,
+    pub(crate) inputs: Arc<Value>,
+    pub(crate) labels: Arc<Value>,
+    pub(crate) limits: Limits,
+    pub(crate) secrets: Secrets,
+    pub(crate) reserve: Option<Amounts>,
+    pub(crate) palette: Vec<(EntryKind, Arc<str>)>,
+    pub(crate) dry_run: bool,
+    pub(crate) events: Option<broadcast::Sender<Event>>,
+    pub(crate) finalizers: Vec<Finalizer>,
+}
+
+impl RunRequest {
+    /// A run of this model, without tools, inputs or names.
+    #[must_use]
+    pub fn new(model: Arc<dyn Model>) -> Self {
+        let empty: Arc<str> = Arc::default();
+        let null: Arc<Value> = Arc::default();
+        Self {
+            model,
+            tools: Toolbox::default(),
+            run_id: None,
+            subject_id: Arc::clone(&empty),
+            name: Arc::clone(&empty),
+            caller_id: Arc::clone(&empty),
+            channel_id: empty,
+            inputs: Arc::clone(&null),
+            labels: null,
+            limits: Limits::default(),
+            secrets: Secrets::default(),
+            reserve: None,
+            palette: Vec::new(),
+            dry_run: false,
+            events: None,
+            finalizers: Vec::new(),
+        }
+    }
+
+    /// With these tools.
+    #[must_use]
+    pub fn tools(mut self, tools: Toolbox) -> Self {
+        self.tools = tools;
+        self
+    }
+
+    /// Under this id; a fresh one without.
+    #[must_use]
+    pub fn run_id(mut self, run_id: RunId) -> Self {
+        self.run_id = Some(run_id);
+        self
+    }
+
+    /// Running this agent or skill.
+    #[must_use]
+    pub fn subject(mut self, subject_id: impl Into<Arc<str>>) -> Self {
+        self.subject_id = subject_id.into();
+        self
+    }
+
+    /// Called so, for people.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// For this caller, whose budget it spends.
+    #[must_use]
+    pub fn caller(mut self, caller_id: impl Into<Arc<str>>) -> Self {
+        self.caller_id = caller_id.into();
+        self
+    }
+
+    /// From this channel.
+    #[must_use]
+    pub fn channel(mut self, channel_id: impl Into<Arc<str>>) -> Self {
+        self.channel_id = channel_id.into();
+        self
+    }
+
+    /// With these inputs. They are recorded: a sensitive one goes to [`secrets`](Self::secrets).
+    #[must_use]
+    pub fn inputs(mut self, inputs: Value) -> Self {
+        self.inputs = Arc::new(inputs);
+        self
+    }
+
+    /// With labels to be kept in the record: a run file's digest, the host's version.
+    #[must_use]
+    pub fn labels(mut self, labels: Value) -> Self {
+        self.labels = Arc::new(labels);
+        self
+    }
+
+    /// Within these limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// With these sensitive parameters, which no fact, event or error will hold.
+    #[must_use]
+    pub fn secrets(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
+    /// Reserving this much; without it, as much as the limits allow.
+    #[must_use]
+    pub const fn reserve(mut self, amounts: Amounts) -> Self {
+        self.reserve = Some(amounts);
+        self
+    }
+
+    /// Allowed to use this skill or agent of the palette.
+    #[must_use]
+    pub fn delegate_to(mut self, kind: EntryKind, name: impl Into<Arc<str>>) -> Self {
+        self.palette.push((kind, name.into()));
+        self
+    }
+
+    /// Admitted and recorded, not executed.
+    #[must_use]
+    pub const fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// Something to undo when the run ends; the newest registration is undone first.
+    #[must_use]
+    pub fn on_clean_up<F>(mut self, name: &str, action: impl FnOnce() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.finalizers.push(Finalizer::new(FinalizerPhase::CleanUp, name, action));
+        self
+    }
+
+    /// Something to persist when the run ends, after the clean-ups, in order of registration.
+    #[must_use]
+    pub fn on_persist<F>(mut self, name: &str, action: impl FnOnce() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.finalizers.push(Finalizer::new(FinalizerPhase::Persist, name, action));
+        self
+    }
+
+    /// The events of the run, at most `capacity` of them waiting. Call it before the start.
+    pub fn watch(&mut self, capacity: usize) -> EventStream {
+        let (sender, stream) = EventStream::channel(capacity);
+        self.events = Some(sender);
+        stream
+    }
+}
+
+impl fmt::Debug for RunRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunRequest")
+            .field("run_id", &self.run_id)
+            .field("name", &self.name)
+            .field("tools", &self.tools)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,173 @@
+//! Another life for a run that a crash or a shutdown left: fold the facts, ask the plan, go on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use super::build::{Origin, life};
+use super::isolate::isolate;
+use super::stops::within;
+use super::{Executor, RunHandle, RunRequest, StartError, spawn};
+use crate::id::RunId;
+use crate::machine::{FoldError, Run};
+use crate::port::{Amounts, CheckpointError, Saved};
+use crate::record::Fact;
+use crate::spec::RunSpec;
+use crate::time::Clock;
+
+/// How long a resumer has a run for itself before another one may try.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// Why a run was not resumed. What is kept of it is still kept.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum ResumeError {
+    /// The executor has no checkpointer.
+    #[error("this executor has no checkpointer to resume from")]
+    NoCheckpointer,
+    /// Nothing is kept of the run: it ended, or never was.
+    #[error("nothing is kept of run {run}: it has ended, or never was")]
+    Unknown {
+        /// Which run.
+        run: RunId,
+    },
+    /// Somebody else resumes it.
+    #[error("run {run} is being resumed by somebody else")]
+    Claimed {
+        /// Which run.
+        run: RunId,
+    },
+    /// What is kept is not the log of a run.
+    #[error("what is kept of run {run} cannot be used")]
+    Log {
+        /// Which run.
+        run: RunId,
+        /// What is wrong with it.
+        #[source]
+        source: FoldError,
+    },
+    /// The checkpointer did not answer as it should.
+    #[error("the checkpointer failed: {message}")]
+    Checkpointer {
+        /// What happened.
+        message: String,
+    },
+    /// The hold of the dead life could not be settled; try again later.
+    #[error("the budget hold of the earlier life could not be settled: {message}")]
+    Budget {
+        /// What happened.
+        message: String,
+    },
+    /// The run could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// What resuming needs to know of a run: its spec, for the host to build model and tools from.
+#[derive(Debug, Clone)]
+pub struct Resumed {
+    /// What the run was asked to be.
+    pub spec: Arc<RunSpec>,
+}
+
+impl Executor {
+    /// The runs that a crash or a shutdown left, for a boot to resume.
+    ///
+    /// # Errors
+    /// [`ResumeError::NoCheckpointer`] and [`ResumeError::Checkpointer`].
+    pub async fn resumable(&self) -> Result<Vec<RunId>, ResumeError> {
+        let checkpointer = self.0.ports.checkpointer.as_ref().ok_or(ResumeError::NoCheckpointer)?;
+        let listed = within(isolate(|| checkpointer.list()), self.0.config.port_limit).await;
+        answered(listed)
+    }
+
+    /// Goes on with a run: claims it, folds its facts, settles the hold of the dead life and
+    /// starts the next one. `request` makes model, tools and secrets from the run's spec; its
+    /// names, inputs and limits are those of the spec, whatever it says.
+    ///
+    /// A run that had ended but not settled is settled; its model is not asked. The next life has
+    /// the time that the last one had left: a run is not timed out for having been down.
+    ///
+    /// # Errors
+    /// See [`ResumeError`].
+    pub async fn resume(
+        &self,
+        run: &RunId,
+        request: impl FnOnce(&Resumed) -> RunRequest + Send,
+    ) -> Result<RunHandle, ResumeError> {
+        let checkpointer = self.0.ports.checkpointer.as_ref().ok_or(ResumeError::NoCheckpointer)?;
+        let limit = self.0.config.port_limit;
+        if !answered(within(isolate(|| checkpointer.claim(run, LEASE)), limit).await)? {
+            return Err(ResumeError::Claimed { run: run.clone() });
+        }
+        let saved: Option<Saved> =
+            answered(within(isolate(|| checkpointer.load(run)), limit).await)?;
+        let saved = saved.ok_or_else(|| ResumeError::Unknown { run: run.clone() })?;
+        let mut folded = Run::fold(&saved.records)
+            .map_err(|source| ResumeError::Log { run: run.clone(), source })?;
+        let from_seq = saved.records.last().map_or(0, |record| record.seq);
+        self.settle_dead_hold(&folded).await?;
+
+        let clock = Clock::system();
+        let now = clock.now();
+        let left = folded.deadline().since(folded.last_at());
+        let attempt = folded.attempt() + 1;
+        let fact = Fact::Resumed { from_seq, attempt, deadline: now.after(left) };
+        let mut request = request(&Resumed { spec: Arc::clone(folded.spec()) });
+        request.run_id = Some(run.clone());
+        let seq = from_seq + 1;
+        folded.apply(now, &fact).map_err(|misuse| ResumeError::Log {
+            run: run.clone(),
+            source: FoldError::Misuse { seq, misuse },
+        })?;
+        let origin = Origin {
+            run: folded,
+            first: fact,
+            earlier: saved.records,
+            refusal: None,
+            token: CancellationToken::new(),
+            clock,
+        };
+        let (handle, task) = life(&self.0, request, origin, None)?;
+        spawn(task)?;
+        Ok(handle)
+    }
+
+    /// The dead life's hold is settled with what the facts say it spent. Settling twice is nothing,
+    /// so a crash here loses nothing.
+    async fn settle_dead_hold(&self, run: &Run) -> Result<(), ResumeError> {
+        let ended = run.end().is_some_and(|end| end.stop.status.is_terminal());
+        let (Some(budget), Some((hold, spent)), false) = (&self.0.ports.budget, run.hold(), ended)
+        else {
+            return Ok(());
+        };
+        let spent = Amounts {
+            tokens: spent.tokens(),
+            runtime_ms: super::shared::millis(run.last_at().since(run.spec().started_at)),
+            cost_micros: spent.cost_micros,
+            runs: 0,
+        };
+        let settled =
+            within(isolate(|| budget.settle(hold, spent)), self.0.config.port_limit).await;
+        match settled {
+            Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) => Err(ResumeError::Budget { message: error.to_string() }),
+            Some(Err(panicked)) => Err(ResumeError::Budget { message: panicked.to_string() }),
+            None => Err(ResumeError::Budget { message: "no answer in time".into() }),
+        }
+    }
+}
+
+fn answered<T>(
+    answer: Option<Result<Result<T, CheckpointError>, super::isolate::Panicked>>,
+) -> Result<T, ResumeError> {
+    let message = match answer {
+        Some(Ok(Ok(answer))) => return Ok(answer),
+        Some(Ok(Err(error))) => error.to_string(),
+        Some(Err(panicked)) => panicked.to_string(),
+        None => "no answer in time".into(),
+    };
+    Err(ResumeError::Checkpointer { message })
+}

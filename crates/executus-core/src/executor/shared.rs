@@ -1,0 +1,338 @@
+//! What the run's task, its handle, its tools and its children share.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, broadcast};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, Settled};
+use crate::event::Event;
+use crate::record::Stop;
+use crate::spec::RunSpec;
+use crate::status::{ErrorKind, Outcome, RunError, RunStatus, Stats, Tally};
+use crate::time::{Clock, Timestamp};
+use crate::transcript::Steer;
+
+/// How long a stopped future may still finish before it is dropped.
+pub(crate) const GRACE: Duration = Duration::from_millis(25);
+
+/// How long after a stop the caller has its answer at the latest, whatever the run's task does.
+const ANSWER: Duration = Duration::from_millis(45);
+
+/// The live counts of a run.
+#[derive(Debug, Default)]
+pub(crate) struct LiveTally([AtomicU64; 6]);
+
+impl LiveTally {
+    pub(crate) fn write(&self, tally: &Tally) {
+        let counts = [
+            tally.steps,
+            tally.tool_calls,
+            tally.input_tokens,
+            tally.output_tokens,
+            tally.thinking_tokens,
+            tally.cost_micros,
+        ];
+        for (cell, count) in self.0.iter().zip(counts) {
+            cell.store(count, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn read(&self) -> Tally {
+        let [steps, tool_calls, input_tokens, output_tokens, thinking_tokens, cost_micros] =
+            self.0.each_ref().map(|cell| cell.load(Ordering::Relaxed));
+        Tally { steps, tool_calls, input_tokens, output_tokens, thinking_tokens, cost_micros }
+    }
+}
+
+/// When a finalizer runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FinalizerPhase {
+    /// Undoing, the newest first.
+    CleanUp,
+    /// Persisting, the oldest first.
+    Persist,
+}
+
+type Action = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send>;
+
+/// Something to do when the run ends.
+pub(crate) struct Finalizer {
+    pub(crate) phase: FinalizerPhase,
+    pub(crate) name: String,
+    pub(crate) action: Action,
+}
+
+impl Finalizer {
+    pub(crate) fn new<F>(
+        phase: FinalizerPhase,
+        name: &str,
+        action: impl FnOnce() -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self { phase, name: name.to_owned(), action: Box::new(move || Box::pin(action())) }
+    }
+}
+
+/// What changes, under one lock.
+#[derive(Default)]
+struct Cell {
+    /// The stop that was asked for, the first one, and when.
+    stop: Option<(Stop, Instant)>,
+    claimed: Option<Arc<Outcome>>,
+    settled: Option<Arc<Settled>>,
+    steering: VecDeque<Arc<Steer>>,
+    finalizers: Vec<Finalizer>,
+    children: Vec<Arc<Shared>>,
+}
+
+/// See the module.
+pub(crate) struct Shared {
+    spec: Arc<RunSpec>,
+    executor: Arc<Inner>,
+    token: CancellationToken,
+    clock: Clock,
+    deadline: Timestamp,
+    tally: LiveTally,
+    events: Option<broadcast::Sender<Event>>,
+    cell: Mutex<Cell>,
+    changed: Notify,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("run", &self.spec.run_id).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        spec: Arc<RunSpec>,
+        executor: Arc<Inner>,
+        token: CancellationToken,
+        clock: Clock,
+        deadline: Timestamp,
+        events: Option<broadcast::Sender<Event>>,
+    ) -> Self {
+        Self {
+            spec,
+            executor,
+            token,
+            clock,
+            deadline,
+            tally: LiveTally::default(),
+            events,
+            cell: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(crate) fn spec(&self) -> &Arc<RunSpec> {
+        &self.spec
+    }
+
+    pub(crate) fn executor(&self) -> &Arc<Inner> {
+        &self.executor
+    }
+
+    pub(crate) fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) const fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    pub(crate) fn tally(&self) -> &LiveTally {
+        &self.tally
+    }
+
+    /// Sends an event, made only when somebody may watch.
+    pub(crate) fn emit(&self, make: impl FnOnce() -> Event) {
+        if let Some(events) = &self.events {
+            // Nobody watching is fine.
+            let _ = events.send(make());
+        }
+    }
+
+    /// Asks the run to stop. The first stop that is asked for counts.
+    pub(crate) fn request_stop(&self, stop: Stop) {
+        {
+            let mut cell = self.cell.lock();
+            if cell.stop.is_some() || cell.claimed.is_some() {
+                return;
+            }
+            cell.stop = Some((stop, Instant::now()));
+        }
+        self.token.cancel();
+        self.changed.notify_waiters();
+    }
+
+    /// The stop that was asked for. A token cancelled from above means that the parent ended.
+    pub(crate) fn requested_stop(&self) -> Option<Stop> {
+        if !self.token.is_cancelled() {
+            return None;
+        }
+        let cell = self.cell.lock();
+        if let Some(claimed) = &cell.claimed {
+            return Some(Stop { status: claimed.status, error: claimed.error.clone() });
+        }
+        if let Some((stop, _)) = &cell.stop {
+            return Some(stop.clone());
+        }
+        Some(cancelled("the delegating run ended"))
+    }
+
+    /// Claims the outcome; whoever comes first decides it. Returns the one that counts.
+    pub(crate) fn claim(&self, outcome: impl FnOnce() -> Outcome) -> Arc<Outcome> {
+        let claimed = {
+            let mut cell = self.cell.lock();
+            match &cell.claimed {
+                Some(claimed) => return Arc::clone(claimed),
+                None => Arc::clone(cell.claimed.insert(Arc::new(outcome()))),
+            }
+        };
+        self.token.cancel();
+        self.changed.notify_waiters();
+        claimed
+    }
+
+    pub(crate) fn claimed(&self) -> Option<Arc<Outcome>> {
+        self.cell.lock().claimed.clone()
+    }
+
+    /// Says that all is done.
+    pub(crate) fn set_settled(&self, settled: Settled) {
+        self.cell.lock().settled.get_or_insert_with(|| Arc::new(settled));
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn settled(&self) -> Option<Arc<Settled>> {
+        self.cell.lock().settled.clone()
+    }
+
+    pub(crate) fn steer(&self, steer: Steer) {
+        self.cell.lock().steering.push_back(Arc::new(steer));
+    }
+
+    pub(crate) fn next_steer(&self) -> Option<Arc<Steer>> {
+        self.cell.lock().steering.pop_front()
+    }
+
+    pub(crate) fn register(&self, finalizer: Finalizer) {
+        self.cell.lock().finalizers.push(finalizer);
+    }
+
+    /// Takes the finalizers of a phase, in the order in which they run.
+    pub(crate) fn take_finalizers(&self, phase: FinalizerPhase) -> Vec<Finalizer> {
+        let mut cell = self.cell.lock();
+        if cell.finalizers.is_empty() {
+            return Vec::new();
+        }
+        let all = std::mem::take(&mut cell.finalizers);
+        let (mut taken, kept): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|finalizer| finalizer.phase == phase);
+        cell.finalizers = kept;
+        if phase == FinalizerPhase::CleanUp {
+            taken.reverse();
+        }
+        taken
+    }
+
+    pub(crate) fn adopt(&self, child: Arc<Self>) {
+        self.cell.lock().children.push(child);
+    }
+
+    pub(crate) fn take_children(&self) -> Vec<Arc<Self>> {
+        std::mem::take(&mut self.cell.lock().children)
+    }
+
+    /// An outcome as the shared data know it, for whoever must answer while the task cannot.
+    pub(crate) fn outcome_now(&self, stop: &Stop) -> Outcome {
+        Outcome {
+            run_id: self.spec.run_id.clone(),
+            status: stop.status,
+            output: None,
+            error: stop.error.clone(),
+            stats: Stats {
+                tally: self.tally.read(),
+                runtime_ms: millis(self.clock.now().since(self.spec.started_at)),
+            },
+            artifacts: Vec::new(),
+        }
+    }
+
+    /// Waits for the outcome: the run's own, or, shortly after the deadline or a stop, the one that
+    /// these two decide whatever the run's task is doing.
+    pub(crate) async fn wait_outcome(&self) -> Arc<Outcome> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let (stop, at) = {
+                let cell = self.cell.lock();
+                if let Some(claimed) = &cell.claimed {
+                    return Arc::clone(claimed);
+                }
+                match &cell.stop {
+                    Some((stop, at)) => (stop.clone(), *at),
+                    None => (timeout(), self.clock.instant(self.deadline)),
+                }
+            };
+            let answer = tokio::time::timeout_at(at + ANSWER, changed).await;
+            if answer.is_err() {
+                return self.claim(|| self.outcome_now(&stop));
+            }
+        }
+    }
+
+    pub(crate) async fn wait_settled(&self) -> Arc<Settled> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(settled) = self.settled() {
+                return settled;
+            }
+            changed.await;
+        }
+    }
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn timeout() -> Stop {
+    stop(RunStatus::Timeout, ErrorKind::Timeout, "the deadline passed")
+}
+
+pub(crate) fn cancelled(why: &str) -> Stop {
+    stop(RunStatus::Cancelled, ErrorKind::Cancelled, why)
+}
+
+pub(crate) fn interrupted() -> Stop {
+    let why = "the process was shut down; the run can be resumed";
+    let mut stop = stop(RunStatus::Interrupted, ErrorKind::Interrupted, why);
+    if let Some(error) = &mut stop.error {
+        error.retryable = true;
+    }
+    stop
+}
+
+pub(crate) fn stop(status: RunStatus, kind: ErrorKind, message: impl Into<String>) -> Stop {
+    Stop { status, error: Some(RunError::new(kind, message)) }
+}

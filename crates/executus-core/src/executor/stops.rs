@@ -1,0 +1,151 @@
+//! What can stop an effect that is under way: a stop that was asked for, the deadline, the critic.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::isolate::{Isolated, Panicked};
+use super::shared::{GRACE, Shared, stop, timeout};
+use crate::port::Directive;
+use crate::record::Stop;
+use crate::status::{ErrorKind, RunStatus};
+use crate::time::Timestamp;
+
+type Changed = Pin<Box<dyn Future<Output = Option<watch::Receiver<Directive>>> + Send>>;
+
+/// See the module. The timers are made when an effect first has to wait: instant ones need none.
+pub(crate) struct Stops {
+    shared: Arc<Shared>,
+    deadline: Timestamp,
+    directive: Option<Changed>,
+    alarm: Option<Pin<Box<Alarm>>>,
+}
+
+struct Alarm {
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+/// How an effect went: what it brought, if it did, and what stopped it, if something did.
+pub(crate) struct Attempt<T> {
+    pub(crate) result: Option<Result<T, Panicked>>,
+    pub(crate) stop: Option<Stop>,
+}
+
+impl Stops {
+    pub(crate) fn new(shared: Arc<Shared>, deadline: Timestamp) -> Self {
+        Self { shared, deadline, directive: None, alarm: None }
+    }
+
+    /// Follows a critic's directive from now on. Returns a stop that it has already asked for.
+    pub(crate) fn follow(&mut self, mut directive: watch::Receiver<Directive>) -> Option<Stop> {
+        let now = directive.borrow_and_update().clone();
+        self.directive = Some(Box::pin(changed(directive)));
+        self.obey(&now)
+    }
+
+    /// Stops following: the critic is gone.
+    pub(crate) fn unfollow(&mut self) {
+        self.directive = None;
+    }
+
+    fn obey(&mut self, directive: &Directive) -> Option<Stop> {
+        let reason = directive.stop.as_deref();
+        if let Some(reason) = reason {
+            return Some(stop(RunStatus::Error, ErrorKind::Stopped, reason));
+        }
+        let own = self.shared.deadline();
+        self.deadline = match directive.deadline {
+            Some(at) if at > Timestamp::default() => at.min(own),
+            Some(_) | None => own,
+        };
+        let at = self.shared.clock().instant(self.deadline);
+        if let Some(alarm) = &mut self.alarm {
+            alarm.sleep.as_mut().reset(at);
+        }
+        None
+    }
+
+    /// The deadline as it stands: the run's own, or the critic's if that is earlier.
+    pub(crate) const fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    /// Whether something stops the run now.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        while let Some(directive) = &mut self.directive {
+            match directive.as_mut().poll(cx) {
+                Poll::Pending => break,
+                Poll::Ready(None) => self.directive = None,
+                Poll::Ready(Some(directive)) => {
+                    if let Some(stop) = self.follow(directive) {
+                        return Poll::Ready(stop);
+                    }
+                }
+            }
+        }
+        let alarm = self.alarm.get_or_insert_with(|| {
+            let at = self.shared.clock().instant(self.deadline);
+            Box::pin(Alarm {
+                cancelled: Box::pin(self.shared.token().clone().cancelled_owned()),
+                sleep: Box::pin(tokio::time::sleep_until(at)),
+            })
+        });
+        if alarm.cancelled.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(self.shared.requested_stop().unwrap_or_else(timeout));
+        }
+        match alarm.sleep.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(timeout()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Performs an effect until it is done or something stops it. A stopped effect sees its token
+    /// cancelled and has a short grace before it is dropped.
+    pub(crate) async fn attempt<T>(
+        &mut self,
+        mut effect: Isolated<'_, T>,
+        limit: Option<Duration>,
+    ) -> Attempt<T> {
+        let mut limit = limit.map(|limit| (limit, None::<Pin<Box<Sleep>>>));
+        let first = poll_fn(|cx| {
+            if let Poll::Ready(result) = Pin::new(&mut effect).poll(cx) {
+                return Poll::Ready(Ok(Some(result)));
+            }
+            if let Some((limit, sleep)) = &mut limit {
+                let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(*limit)));
+                if sleep.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Ok(None));
+                }
+            }
+            self.poll(cx).map(Err)
+        })
+        .await;
+        match first {
+            Ok(result) => Attempt { result, stop: None },
+            Err(stop) => {
+                self.shared.token().cancel();
+                let result = tokio::time::timeout(GRACE, effect).await.ok();
+                Attempt { result, stop: Some(stop) }
+            }
+        }
+    }
+}
+
+async fn changed(mut directive: watch::Receiver<Directive>) -> Option<watch::Receiver<Directive>> {
+    directive.changed().await.is_ok().then_some(directive)
+}
+
+/// Performs something that only its own limit cuts.
+pub(crate) async fn within<T>(
+    effect: Isolated<'_, T>,
+    limit: Duration,
+) -> Option<Result<T, Panicked>> {
+    tokio::time::timeout_at(Instant::now() + limit, effect).await.ok()
+}

@@ -1,0 +1,235 @@
+//! Taking in a fact.
+
+use std::sync::Arc;
+
+use super::{End, Misuse, Next, OpenCall, Run, bit, first_gate, limit_error};
+use crate::record::{Decided, Fact, Gate, Phase, Stop};
+use crate::status::{ErrorKind, RunStatus};
+use crate::time::Timestamp;
+use crate::tool::ToolError;
+use crate::transcript::{Acted, CallOutcome, Entry};
+
+impl Run {
+    /// Takes in what happened at a time.
+    ///
+    /// Facts of one step commute: calls may be answered in any order. A fact of the loop that is
+    /// later than the deadline is taken in and ends the run as `timeout`. Only a [`Fact::Stopped`]
+    /// changes an end, and only until the first [`Fact::Settled`].
+    ///
+    /// # Errors
+    /// [`Misuse`] when the fact cannot follow those before it; the state is then as it was.
+    pub fn apply(&mut self, at: Timestamp, fact: &Fact) -> Result<(), Misuse> {
+        let fits = match fact {
+            Fact::Opened(_) => false,
+            Fact::Admitted(gate) => self.admitted(*gate),
+            Fact::Refused { gate, stop, unknown } => self.refused(at, *gate, stop, *unknown),
+            Fact::Decided(decided) => self.decided(at, decided),
+            Fact::Undecided { step, error } => {
+                let fits = self.plan() == Next::Decide { step: *step };
+                if fits && at > self.state.deadline {
+                    self.time_out(at);
+                } else if fits {
+                    self.finish(at, Stop { status: RunStatus::Error, error: Some(error.clone()) });
+                }
+                fits
+            }
+            Fact::Started { step, call } => self.started(*step, *call),
+            Fact::Acted(acted) => self.acted(at, acted),
+            Fact::Steered(steer) => {
+                let fits = matches!(self.plan(), Next::Decide { .. });
+                if fits {
+                    self.state.transcript.push(Entry::Steer(Arc::clone(steer)));
+                }
+                fits
+            }
+            Fact::Stopped(stop) => self.stopped(at, stop),
+            Fact::Settled { phase, .. } => self.settled(*phase),
+            Fact::Resumed { attempt, deadline, .. } => self.resumed(*attempt, *deadline),
+        };
+        if !fits {
+            return Err(Misuse { fact: fact.kind(), next: self.plan() });
+        }
+        self.state.last_at = at;
+        let in_loop = !matches!(fact, Fact::Settled { .. } | Fact::Resumed { .. });
+        if in_loop && at > self.state.deadline && self.state.end.is_none() {
+            self.time_out(at);
+        }
+        Ok(())
+    }
+
+    fn admitted(&mut self, gate: Gate) -> bool {
+        if self.plan() != Next::Admit(gate) {
+            return false;
+        }
+        match gate {
+            Gate::Reserve => self.state.hold = Some((self.hold_id(), self.state.tally)),
+            Gate::Watch => self.state.watched = true,
+            Gate::Record | Gate::Resolve => {}
+        }
+        self.state.gate = first_gate(&self.spec, Some(gate));
+        self.pass();
+        true
+    }
+
+    fn refused(&mut self, at: Timestamp, gate: Gate, stop: &Stop, unknown: bool) -> bool {
+        if self.plan() != Next::Admit(gate) {
+            return false;
+        }
+        if gate == Gate::Reserve && unknown {
+            self.state.hold = Some((self.hold_id(), self.state.tally));
+        }
+        self.finish(at, stop.clone());
+        true
+    }
+
+    fn decided(&mut self, at: Timestamp, decided: &Decided) -> bool {
+        let reply = &decided.reply;
+        let fits = self.plan() == Next::Decide { step: decided.step }
+            && decided.effects.len() == reply.calls.len();
+        if !fits {
+            return false;
+        }
+        let state = &mut self.state;
+        state.step = decided.step;
+        state.tally.steps += 1;
+        state.tally.add(&reply.usage);
+        state.transcript.push(Entry::Reply(Arc::clone(reply)));
+        state.reply = Some(Arc::clone(reply));
+
+        let limits = &self.spec.limits;
+        let tokens = state.tally.tokens();
+        let cost = state.tally.cost_micros;
+        let limit = if at > state.deadline {
+            self.time_out(at);
+            return true;
+        } else if tokens > limits.max_tokens {
+            let max = limits.max_tokens;
+            Some(limit_error(ErrorKind::TokenLimit, format!("{tokens} tokens used of {max}")))
+        } else if limits.max_cost_micros.is_some_and(|max| cost > max) {
+            let max = limits.max_cost_micros.unwrap_or_default();
+            Some(limit_error(ErrorKind::CostLimit, format!("{cost} micro-units spent of {max}")))
+        } else if reply.calls.is_empty() {
+            Some(Stop { status: RunStatus::Ok, error: None })
+        } else if decided.step >= limits.max_steps {
+            let max = limits.max_steps;
+            Some(limit_error(ErrorKind::StepLimit, format!("no final answer after {max} steps")))
+        } else {
+            None
+        };
+        match limit {
+            Some(stop) => self.finish(at, stop),
+            None => {
+                let open = decided.effects.iter();
+                self.state.open = open
+                    .map(|effect| OpenCall { effect: *effect, started: false, answer: None })
+                    .collect();
+            }
+        }
+        true
+    }
+
+    fn started(&mut self, step: u32, call: u32) -> bool {
+        if self.plan() != (Next::Act { step }) {
+            return false;
+        }
+        match self.state.open.get_mut(call as usize) {
+            Some(open) if open.answer.is_none() && !open.started => {
+                open.started = true;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    fn acted(&mut self, at: Timestamp, acted: &Arc<Acted>) -> bool {
+        // Calls in flight when a sibling's late answer ended the run are still answered.
+        if acted.step != self.state.step || self.state.settled != 0 {
+            return false;
+        }
+        let Some(open) = self.state.open.get_mut(acted.call as usize) else { return false };
+        if open.answer.is_some() {
+            return false;
+        }
+        open.answer = Some(Arc::clone(acted));
+        self.state.tally.tool_calls += 1;
+        if self.state.open.iter().all(|call| call.answer.is_some()) {
+            let denial = self.fold_calls();
+            if let (None, Some(error)) = (&self.state.end, denial) {
+                self.finish(at, limit_error(ErrorKind::Denied, error.to_string()));
+            }
+        }
+        true
+    }
+
+    fn stopped(&mut self, at: Timestamp, stop: &Stop) -> bool {
+        if self.state.settled != 0 {
+            return false;
+        }
+        if stop.status.is_terminal() {
+            self.fold_calls();
+        }
+        self.finish(at, stop.clone());
+        true
+    }
+
+    fn settled(&mut self, phase: Phase) -> bool {
+        if self.plan() != Next::Settle(phase) {
+            return false;
+        }
+        if self.state.end.as_ref().is_some_and(|end| end.stop.status.is_terminal()) {
+            self.fold_calls();
+        }
+        self.state.settled |= bit(phase);
+        match phase {
+            Phase::StopCritic => self.state.watched = false,
+            Phase::SettleBudget => self.state.hold = None,
+            _ => {}
+        }
+        true
+    }
+
+    fn resumed(&mut self, attempt: u32, deadline: Timestamp) -> bool {
+        if attempt <= self.state.attempt || self.plan() == Next::Done && self.ended_for_good() {
+            return false;
+        }
+        self.state.attempt = attempt;
+        self.state.watched = false;
+        if !self.ended_for_good() {
+            self.state.end = None;
+            self.state.settled = 0;
+            // Whoever resumes has settled the hold of the dead life; this one asks anew.
+            self.state.hold = None;
+            self.state.deadline = deadline;
+            self.state.gate = first_gate(&self.spec, None);
+            self.pass();
+        }
+        true
+    }
+
+    fn ended_for_good(&self) -> bool {
+        self.state.end.as_ref().is_some_and(|end| end.stop.status.is_terminal())
+    }
+
+    /// Moves the answered calls of the step to the transcript, in call order. Unanswered ones are
+    /// gone: the run ended before they began. Returns the first denial that ends the run.
+    fn fold_calls(&mut self) -> Option<ToolError> {
+        let mut denial = None;
+        for acted in self.state.open.drain(..).filter_map(|call| call.answer) {
+            if let CallOutcome::Failed(error @ ToolError::Denied { ends_run: true, .. }) =
+                &acted.outcome
+            {
+                denial = denial.or_else(|| Some(error.clone()));
+            }
+            self.state.transcript.push(Entry::Result(acted));
+        }
+        denial
+    }
+
+    fn time_out(&mut self, at: Timestamp) {
+        self.finish(at, limit_error(ErrorKind::Timeout, "the deadline passed".into()));
+    }
+
+    fn finish(&mut self, at: Timestamp, stop: Stop) {
+        self.state.end = Some(End { stop, at });
+    }
+}

@@ -1,0 +1,158 @@
+//! The digest of a run's state, at a cost that does not grow with the run.
+
+use super::Run;
+use crate::digest::{Digest, Hasher};
+use crate::status::{RunStatus, Tally};
+use crate::transcript::{CallOutcome, Entry, Reply};
+
+/// Follows a run and gives the digest of its state after each fact.
+///
+/// The transcript only grows, so it is hashed as it does: each new entry is chained to the digest of
+/// those before. Everything else in the state is hashed anew each time; its size does not depend on
+/// the number of steps. A digester that follows from the first fact and one that catches up with a
+/// folded run give the same digests.
+#[derive(Debug, Clone, Default)]
+pub struct Digester {
+    entries: usize,
+    chain: Digest,
+}
+
+impl Digester {
+    /// One that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The digest of the run's state now.
+    pub fn digest(&mut self, run: &Run) -> Digest {
+        let entries = run.transcript().entries();
+        for entry in entries.get(self.entries..).unwrap_or_default() {
+            let mut hasher = Hasher::new();
+            hasher.bytes(self.chain.as_bytes());
+            feed_entry(&mut hasher, entry);
+            self.chain = hasher.finish();
+        }
+        self.entries = entries.len();
+
+        let state = &run.state;
+        let mut hasher = Hasher::new();
+        hasher.text(run.spec.run_id.as_str());
+        hasher.bytes(self.chain.as_bytes());
+        hasher.number(entries.len() as u64);
+        hasher.number(state.gate.map_or(0, |gate| gate as u64 + 1));
+        hasher.number(u64::from(state.entered) | u64::from(state.watched) << 1);
+        hasher.number(u64::from(state.attempt));
+        hasher.number(state.deadline.as_micros().cast_unsigned());
+        hasher.number(u64::from(state.step));
+        hasher.number(u64::from(state.settled));
+        hasher.number(state.last_at.as_micros().cast_unsigned());
+        feed_tally(&mut hasher, &state.tally);
+        match &state.hold {
+            Some((hold, from)) => {
+                hasher.number(u64::from(hold.attempt) + 1);
+                feed_tally(&mut hasher, from);
+            }
+            None => hasher.number(0),
+        }
+        hasher.number(state.open.len() as u64);
+        for call in &state.open {
+            hasher.number(call.effect as u64 | u64::from(call.started) << 8);
+            match &call.answer {
+                Some(acted) => feed_outcome(&mut hasher, &acted.outcome),
+                None => hasher.number(0),
+            }
+        }
+        match &state.end {
+            Some(end) => {
+                hasher.number(end.at.as_micros().cast_unsigned());
+                hasher.text(end.stop.status.as_str());
+                let error = end.stop.error.as_ref();
+                hasher.optional(error.map(|error| error.kind.as_str()));
+                hasher.optional(error.map(|error| error.message.as_str()));
+                hasher.number(error.map_or(0, |error| u64::from(error.retryable)));
+            }
+            None => hasher.optional(None::<RunStatus>.map(RunStatus::as_str)),
+        }
+        hasher.finish()
+    }
+}
+
+fn feed_tally(hasher: &mut Hasher, tally: &Tally) {
+    for count in [
+        tally.steps,
+        tally.tool_calls,
+        tally.input_tokens,
+        tally.output_tokens,
+        tally.thinking_tokens,
+        tally.cost_micros,
+    ] {
+        hasher.number(count);
+    }
+}
+
+fn feed_entry(hasher: &mut Hasher, entry: &Entry) {
+    match entry {
+        Entry::Reply(reply) => {
+            hasher.number(1);
+            feed_reply(hasher, reply);
+        }
+        Entry::Result(acted) => {
+            hasher.number(2);
+            hasher.number(u64::from(acted.step));
+            hasher.number(u64::from(acted.call));
+            hasher.text(&acted.id);
+            hasher.text(&acted.name);
+            feed_outcome(hasher, &acted.outcome);
+        }
+        Entry::Steer(steer) => {
+            hasher.number(3);
+            hasher.text(&steer.source);
+            hasher.text(&steer.text);
+        }
+    }
+}
+
+fn feed_reply(hasher: &mut Hasher, reply: &Reply) {
+    hasher.text(&reply.text);
+    hasher.optional(reply.model.as_deref());
+    for count in [
+        reply.usage.input_tokens,
+        reply.usage.output_tokens,
+        reply.usage.thinking_tokens,
+        reply.usage.cached_tokens,
+        reply.usage.cost_micros,
+    ] {
+        hasher.number(count);
+    }
+    hasher.number(reply.calls.len() as u64);
+    for call in &reply.calls {
+        hasher.text(&call.id);
+        hasher.text(&call.name);
+        hasher.json(&call.args);
+        hasher.optional(call.broken.as_deref());
+    }
+}
+
+fn feed_outcome(hasher: &mut Hasher, outcome: &CallOutcome) {
+    match outcome {
+        CallOutcome::Output(output) => {
+            hasher.number(1);
+            hasher.text(&output.text);
+            match &output.data {
+                Some(data) => hasher.json(data),
+                None => hasher.optional(None),
+            }
+            hasher.number(output.artifacts.len() as u64);
+            for artifact in &output.artifacts {
+                hasher.text(&artifact.name);
+                hasher.text(&artifact.media_type);
+            }
+        }
+        CallOutcome::Failed(error) => {
+            hasher.number(2);
+            hasher.text(&error.to_string());
+        }
+        CallOutcome::Unknown => hasher.number(3),
+    }
+}

@@ -1,0 +1,173 @@
+//! The deciding part of a run: a language model, a playbook, a recording.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Event;
+use crate::executor::Shared;
+use crate::secret::Secrets;
+use crate::spec::RunSpec;
+use crate::status::{ErrorKind, RunError};
+use crate::time::Timestamp;
+use crate::tool::Toolbox;
+use crate::transcript::{Reply, Transcript};
+
+/// Decides the next step of a run from its transcript.
+///
+/// **Called** by the executor once per step, never twice at once for one run, but for many runs at
+/// once. **Cancellation**: when the run stops, the turn's token is cancelled and the future is
+/// dropped 25 ms later; a dropped decision is not part of the run. **Panics** end that run with an
+/// error of kind `model`. A model keeps no state between turns that is not in the transcript:
+/// after a crash another instance goes on from there.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// Decides: text and calls, or the final answer when there are no calls.
+    ///
+    /// # Errors
+    /// A [`ModelError`] ends the run; a model that wants to try again does so inside.
+    async fn decide(&self, turn: &Turn) -> Result<Reply, ModelError>;
+}
+
+/// Why a model did not decide.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The model cannot be reached, or failed on its side.
+    #[error("the model is not available: {message}")]
+    Unavailable {
+        /// What happened.
+        message: String,
+    },
+    /// Too many requests.
+    #[error("the model refused the rate of requests: {message}")]
+    RateLimited {
+        /// What it said.
+        message: String,
+        /// When it may be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The transcript no longer fits.
+    #[error("the transcript does not fit the model's context: {message}")]
+    ContextOverflow {
+        /// What it said.
+        message: String,
+    },
+    /// The request is wrong: a bad key, an unknown model, bad settings.
+    #[error("the model refused the request: {message}")]
+    Rejected {
+        /// What it said.
+        message: String,
+    },
+    /// The answer cannot be read, or stopped in the middle.
+    #[error("the model's answer cannot be used: {message}")]
+    Malformed {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The deciding part ends the run as failed, on purpose.
+    #[error("{message}")]
+    Failed {
+        /// Why.
+        message: String,
+    },
+}
+
+impl ModelError {
+    /// Whether asking again may help.
+    #[must_use]
+    pub const fn retry(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Malformed { .. } => true,
+            Self::ContextOverflow { .. } | Self::Rejected { .. } | Self::Failed { .. } => false,
+        }
+    }
+
+    pub(crate) fn to_run_error(&self) -> RunError {
+        let kind = match self {
+            Self::ContextOverflow { .. } => ErrorKind::ContextOverflow,
+            Self::Failed { .. } => ErrorKind::Failed,
+            Self::Unavailable { .. }
+            | Self::RateLimited { .. }
+            | Self::Rejected { .. }
+            | Self::Malformed { .. } => ErrorKind::Model,
+        };
+        RunError::new(kind, self.to_string()).retryable(self.retry())
+    }
+}
+
+/// What a model decides from. Owns its data: cloning it is cheap and it may be kept.
+#[derive(Debug)]
+pub struct Turn {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) spec: Arc<RunSpec>,
+    pub(crate) transcript: Transcript,
+    pub(crate) tools: Toolbox,
+    pub(crate) secrets: Secrets,
+    pub(crate) step: u32,
+    pub(crate) deadline: Timestamp,
+    pub(crate) deltas: AtomicU32,
+}
+
+impl Turn {
+    /// The run.
+    #[must_use]
+    pub fn spec(&self) -> &RunSpec {
+        &self.spec
+    }
+
+    /// The step to decide, from 1.
+    #[must_use]
+    pub const fn step(&self) -> u32 {
+        self.step
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    /// The tools there are.
+    #[must_use]
+    pub const fn tools(&self) -> &Toolbox {
+        &self.tools
+    }
+
+    /// The run's sensitive parameters.
+    #[must_use]
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// When the run times out.
+    #[must_use]
+    pub const fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    /// Cancelled when the run stops.
+    #[must_use]
+    pub fn cancellation(&self) -> &CancellationToken {
+        self.shared.token()
+    }
+
+    /// Sends a piece of the answer to those who watch. Lossy: a slow watcher misses some.
+    pub fn delta(&self, text: &str) {
+        self.shared.emit(|| Event::Delta {
+            step: self.step,
+            index: self.deltas.fetch_add(1, Ordering::Relaxed),
+            text: self.secrets.redact(text.to_owned()),
+        });
+    }
+
+    /// Tells those who watch to forget the pieces of this step: the answer starts again.
+    pub fn reset(&self) {
+        self.deltas.store(0, Ordering::Relaxed);
+        self.shared.emit(|| Event::DeltaReset { step: self.step });
+    }
+}
