@@ -55,8 +55,8 @@ impl Log {
 
     /// Gives the recorder all that happened before it came.
     ///
-    /// After a crash its log and the checkpointer's may differ in length. What only the checkpointer
-    /// has is given again. What only the recorder has is void: this life's records are numbered
+    /// After a crash its log and the checkpointer's may differ in length. What is kept is given
+    /// again, for a recorder that missed some. What only the recorder has is void: this life's records are numbered
     /// after it, and the [`Fact::Resumed`] among them says from where the run went on.
     pub(crate) async fn attach(
         &mut self,
@@ -75,14 +75,18 @@ impl Log {
             record.seq += ahead;
         }
         let earlier = std::mem::take(&mut self.earlier);
-        let missed = earlier.iter().filter(|record| record.seq > kept);
-        for record in missed.chain(&waiting) {
+        for record in earlier.iter().chain(&waiting) {
             self.record(record).await?;
         }
         if self.checkpointer.is_some() {
             self.waiting = waiting;
         }
         Ok(())
+    }
+
+    /// Whether the audit has been asked.
+    pub(crate) const fn attached(&self) -> bool {
+        self.attached
     }
 
     pub(crate) fn recorder(&self) -> Option<&dyn Recorder> {

@@ -16,7 +16,7 @@ use super::{Inner, isolate::Foreign};
 use crate::event::Event;
 use crate::id::HoldId;
 use crate::machine::Next;
-use crate::port::{Amounts, Parcel};
+use crate::port::{Amounts, Parcel, RunStart};
 use crate::record::{Gate, Phase, Stop};
 use crate::status::{ErrorKind, Outcome, RunError, RunStatus};
 
@@ -233,6 +233,10 @@ impl Settling {
         if life.unrecorded {
             return Err("the audit did not start a record".into());
         }
+        if life.log.as_ref().is_some_and(|log| !log.attached()) {
+            // A life that only settles what an earlier one ended: nobody has asked the audit yet.
+            self.reopen_audit(life, executor).await?;
+        }
         let Some(log) = &mut life.log else { return Ok(()) };
         let Some(recorder) = log.recorder() else { return Ok(()) };
         let outcome = Arc::clone(&self.outcome);
@@ -247,6 +251,27 @@ impl Settling {
             .await;
         log.detach();
         closed
+    }
+
+    async fn reopen_audit(&self, life: &mut Life, executor: &Inner) -> Result<(), String> {
+        let (Some(audit), Some(log)) = (&executor.ports.audit, &mut life.log) else { return Ok(()) };
+        let start = RunStart {
+            spec: Arc::clone(life.run.spec()),
+            attempt: life.run.attempt(),
+            at: life.started_at,
+        };
+        let answer = self.limited(executor, Phase::CloseAudit, isolate(|| audit.start(&start))).await;
+        let recorder = match answer {
+            Some(Ok(Ok(recorder))) => recorder,
+            Some(Ok(Err(error))) => return Err(error.to_string()),
+            Some(Err(panicked)) => return Err(panicked.to_string()),
+            None => return Err("the audit did not start in time".into()),
+        };
+        // A trail that is closed already takes nothing more, and its close is a close.
+        if let Err(error) = log.attach(recorder).await {
+            tracing::debug!(run = %start.spec.run_id, %error, "the trail takes no more records");
+        }
+        Ok(())
     }
 
     /// Performs foreign work within the phase's share of the time.

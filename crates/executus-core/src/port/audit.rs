@@ -12,8 +12,9 @@
 //! - **A4** A run MUST have at most one close over all its lives: closing a closed run returns `Ok`
 //!   and changes nothing.
 //! - **A5** `start` of a run that is known MUST continue its log (a later life); `last_seq` says how
-//!   far it goes. Starting the same life twice MUST NOT lose a record, and a record that is kept
-//!   already is kept as it is.
+//!   far it goes. Starting the same life twice MUST NOT lose a record. A record that is kept already
+//!   is kept as it is, and giving it again is `Ok`; a gap is refused, except before a
+//!   [`Fact::Resumed`](crate::Fact::Resumed).
 //! - **A6** Records of many runs MAY be given at once; each run's trail MUST be its own.
 //! - **A7** What is kept for people MUST be scrubbed; see [`crate::text::scrub_json`].
 //!
