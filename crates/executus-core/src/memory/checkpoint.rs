@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::id::RunId;
 use crate::port::{CheckpointError, Checkpointer, Saved};
-use crate::record::Record;
+use crate::record::{Fact, Record};
 use crate::status::RunError;
 
 /// Keeps the facts of unfinished runs for as long as it lives. Clones share it.
@@ -96,16 +96,18 @@ impl MemoryCheckpointer {
 impl Checkpointer for MemoryCheckpointer {
     async fn append(&self, run: &RunId, records: &[Record]) -> Result<(), CheckpointError> {
         let mut store = self.store.lock();
-        let mut expected = store.runs.get(run).map_or(0, |facts| facts.records.len() as u64) + 1;
+        let last = store.runs.get(run).and_then(|facts| facts.records.last());
+        let mut expected = last.map_or(0, |record| record.seq) + 1;
         let from = records.partition_point(|record| record.seq < expected);
         let fresh = &records[from..];
         // All or nothing: a gap further on must not leave half of the records.
         for record in fresh {
-            if record.seq != expected {
+            let void_before = matches!(record.fact, Fact::Resumed { .. }) && record.seq > expected;
+            if record.seq != expected && !void_before {
                 let run = run.clone();
                 return Err(CheckpointError::Gap { run, expected, found: record.seq });
             }
-            expected += 1;
+            expected = record.seq + 1;
         }
         if fresh.is_empty() {
             return Ok(());

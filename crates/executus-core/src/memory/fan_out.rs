@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use crate::executor::isolate::{Foreign, isolate};
+use crate::executor::isolate::{Foreign, call, drop_quietly, isolate};
 use crate::port::{Audit, AuditError, Recorder, RunStart};
 use crate::record::Record;
 use crate::status::Outcome;
@@ -19,7 +19,10 @@ use crate::status::Outcome;
 /// A **required** member keeps the contract: when it fails, the whole fails, and the run with it. An
 /// **optional** one that fails, panics or does not answer within its limit is warned of and left out
 /// for the rest of that life of the run. Required members are asked first, each group in the order
-/// in which it was given. What is durable in all required members is durable.
+/// in which it was given.
+///
+/// Records go on after the longest trail of the members: one that lagged when the process died
+/// has a gap before the record of the resumption.
 #[derive(Clone, Default)]
 pub struct FanOutAudit {
     required: Vec<Arc<dyn Audit>>,
@@ -105,9 +108,6 @@ struct FanOutRecorder {
 
 struct Member {
     recorder: Box<dyn Recorder>,
-    /// The newest record that it took: a record that another member could not take is given to all
-    /// of them again.
-    newest: AtomicU64,
     /// The record that it answered with [`AuditError::Full`], 0 for none.
     full: AtomicU64,
 }
@@ -120,16 +120,7 @@ struct Optional {
 
 impl Member {
     fn new(recorder: Box<dyn Recorder>) -> Self {
-        Self { recorder, newest: AtomicU64::new(0), full: AtomicU64::new(0) }
-    }
-
-    fn record(&self, record: &Record) -> Result<(), AuditError> {
-        if self.newest.load(Ordering::Relaxed) == record.seq {
-            return Ok(());
-        }
-        self.recorder.record(record)?;
-        self.newest.store(record.seq, Ordering::Relaxed);
-        Ok(())
+        Self { recorder, full: AtomicU64::new(0) }
     }
 }
 
@@ -140,13 +131,22 @@ impl Optional {
 
     fn leave_out(&self) {
         let member = self.member.lock().take();
-        crate::executor::isolate::drop_quietly(member);
+        drop_quietly(member);
+    }
+
+    fn last_seq(&self) -> Option<u64> {
+        let member = self.get()?;
+        let last = call(|| member.recorder.last_seq());
+        if last.is_err() {
+            self.leave_out();
+        }
+        last.ok()
     }
 
     /// Whether a flush may help; everything else is dealt with here.
     fn record(&self, record: &Record) -> bool {
         let Some(member) = self.get() else { return false };
-        let why = match crate::executor::isolate::call(|| member.record(record)) {
+        let why = match call(|| member.recorder.record(record)) {
             Ok(Ok(())) => return false,
             // Once more after a flush, as the contract says.
             Ok(Err(AuditError::Full))
@@ -157,8 +157,11 @@ impl Optional {
             Ok(Err(error)) => error.to_string(),
             Err(panicked) => panicked.to_string(),
         };
-        let call = "record";
-        tracing::warn!(call, why, "an optional audit is left out for the rest of this run");
+        tracing::warn!(
+            call = "record",
+            why,
+            "an optional audit is left out for the rest of this run"
+        );
         self.leave_out();
         false
     }
@@ -185,6 +188,12 @@ macro_rules! each {
 impl Recorder for FanOutRecorder {
     fn last_seq(&self) -> u64 {
         let required = self.required.iter().map(|member| member.recorder.last_seq());
+        let optional = self.optional.iter().filter_map(Optional::last_seq);
+        required.chain(optional).max().unwrap_or(0)
+    }
+
+    fn last_seq(&self) -> u64 {
+        let required = self.required.iter().map(|member| member.recorder.last_seq());
         let optional = self.optional.iter().filter_map(|optional| {
             let member = optional.get()?;
             crate::executor::isolate::call(|| member.recorder.last_seq()).ok()
@@ -193,8 +202,9 @@ impl Recorder for FanOutRecorder {
     }
 
     fn record(&self, record: &Record) -> Result<(), AuditError> {
+        // One that is given a record again, because another member had no room, keeps the first.
         for member in &self.required {
-            member.record(record)?;
+            member.recorder.record(record)?;
         }
         let mut full = false;
         for optional in &self.optional {
