@@ -9,7 +9,7 @@ use crate::error::ProcessError;
 /// `{{` and `}}` are literal braces, and a `{` that no name and `}` follow stays as it is. A value
 /// is put in as it stands and never read again for places, so one argument stays one argument
 /// whatever the value holds: spaces, quotes, `;`, `$(…)`, newlines, a leading `-`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Argument(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +44,30 @@ impl Argument {
             };
         }
         text.push_str(rest);
-        if !text.is_empty() || parts.is_empty() {
+        if !text.is_empty() {
             parts.push(Part::Text(text));
         }
         Self(parts)
+    }
+
+    /// An argument without text and places, to be added to.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// With this text behind, as it stands.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.0.push(Part::Text(text.into()));
+        self
+    }
+
+    /// With a place behind, for the value of this name.
+    #[must_use]
+    pub fn place(mut self, name: impl Into<String>) -> Self {
+        self.0.push(Part::Place(name.into()));
+        self
     }
 
     /// The names of its places, in order.
@@ -116,6 +136,12 @@ mod tests {
         ] {
             assert_eq!(bound(source, value), expected, "{source}");
         }
+    }
+
+    #[test]
+    fn parts_may_come_one_by_one() {
+        let built = Argument::new().text("--n=").place("n").text("{n}");
+        assert_eq!(built.bind(|_| Ok(Cow::from("7"))).unwrap(), "--n=7{n}");
     }
 
     #[test]

@@ -82,6 +82,9 @@ fn text<'a>(name: &str, schema: &Value, value: &'a Value) -> Result<Cow<'a, str>
     let text = match value {
         Value::String(text) => Cow::from(text),
         Value::Bool(_) | Value::Number(_) => Cow::from(value.to_string()),
+        // One argument, written as JSON: only where the tool asks for it.
+        Value::Array(_) if expected == Some("array") => Cow::from(value.to_string()),
+        Value::Object(_) if expected == Some("object") => Cow::from(value.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => return Err(refused("a single value")),
     };
     let (text, number) = match expected {
@@ -97,6 +100,8 @@ fn text<'a>(name: &str, schema: &Value, value: &'a Value) -> Result<Cow<'a, str>
         Some("boolean") if !matches!(&*text, "true" | "false") => {
             return Err(refused("true or false"));
         }
+        Some("array") if !value.is_array() => return Err(refused("a list")),
+        Some("object") if !value.is_object() => return Err(refused("an object")),
         Some("string") if !value.is_string() => return Err(refused("a text")),
         _ => (text, None),
     };
@@ -166,6 +171,7 @@ mod tests {
             "b": {"type": "boolean"},
             "f": {"type": "number"},
             "e": {"enum": ["a", "b"]},
+            "l": {"type": "array"},
         }});
         for (args, name, expected) in [
             (json!({}), "n", "10"),
@@ -178,6 +184,7 @@ mod tests {
             (json!({"b": true}), "b", "true"),
             (json!({"f": 1.5}), "f", "1.5"),
             (json!({"e": "b"}), "e", "b"),
+            (json!({"l": [1, "a"]}), "l", r#"[1,"a"]"#),
             (json!({}), "repo", "/r"),
         ] {
             assert_eq!(get(&schema, args, name).as_deref(), Ok(expected));
@@ -197,6 +204,7 @@ mod tests {
             (json!({"b": "yes"}), "b", "true or false"),
             (json!({"f": "NaN"}), "f", "a number"),
             (json!({"e": "c"}), "e", "one of"),
+            (json!({"l": "a"}), "l", "a list"),
         ] {
             let error = get(&schema, args, name).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -167,9 +167,14 @@ pub struct ProcessToolBuilder {
 impl ProcessToolBuilder {
     /// The argument vector, the program first; see [`Argument`] for its `{name}` places.
     #[must_use]
-    pub fn argv<S: AsRef<str>>(mut self, argv: impl IntoIterator<Item = S>) -> Self {
-        self.tool.argv =
-            argv.into_iter().map(|element| Argument::parse(element.as_ref())).collect();
+    pub fn argv<S: AsRef<str>>(self, argv: impl IntoIterator<Item = S>) -> Self {
+        self.arguments(argv.into_iter().map(|element| Argument::parse(element.as_ref())))
+    }
+
+    /// The argument vector from parsed elements.
+    #[must_use]
+    pub fn arguments(mut self, arguments: impl IntoIterator<Item = Argument>) -> Self {
+        self.tool.argv = arguments.into_iter().collect();
         self
     }
 

@@ -1,10 +1,11 @@
 //! How children end, and that nothing of them stays.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use executus_core::{RunStatus, ToolError};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::support::{
     call, eventually, is_known, is_running, limited, pids, scratch, script, start, tool,
