@@ -207,16 +207,9 @@ impl Recorder for MemoryRecorder {
         self.known
     }
 
-    fn last_seq(&self) -> u64 {
-        self.last_seq
-    }
-
     fn record(&self, record: &Record) -> Result<(), AuditError> {
         let mut store = self.store.lock();
         let head = store.head(&self.run);
-        if record.seq <= head.newest {
-            return Ok(());
-        }
         if record.seq <= head.newest {
             return Ok(());
         }
@@ -224,10 +217,10 @@ impl Recorder for MemoryRecorder {
             let message = format!("record {} comes after the close", record.seq);
             return Err(AuditError::Conflict { message });
         }
-        // A run that began in another process may begin anywhere here.
+        // What lies before a resumption may be void; of what was dropped nothing is known.
         let next = head.newest + 1;
-        let resumed = matches!(record.fact, Fact::Resumed { .. });
-        if head.newest > 0 && record.seq > next && !resumed {
+        let may_jump = head.newest == 0 || matches!(record.fact, Fact::Resumed { .. });
+        if record.seq > next && !may_jump {
             let message = format!("record {} where {next} comes next", record.seq);
             return Err(AuditError::Conflict { message });
         }

@@ -192,15 +192,6 @@ impl Recorder for FanOutRecorder {
         required.chain(optional).max().unwrap_or(0)
     }
 
-    fn last_seq(&self) -> u64 {
-        let required = self.required.iter().map(|member| member.recorder.last_seq());
-        let optional = self.optional.iter().filter_map(|optional| {
-            let member = optional.get()?;
-            crate::executor::isolate::call(|| member.recorder.last_seq()).ok()
-        });
-        required.chain(optional).max().unwrap_or(0)
-    }
-
     fn record(&self, record: &Record) -> Result<(), AuditError> {
         // One that is given a record again, because another member had no room, keeps the first.
         for member in &self.required {

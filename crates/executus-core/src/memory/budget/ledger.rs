@@ -302,10 +302,10 @@ impl Ledger {
     }
 
     fn remember(&mut self, id: &HoldId, end: Ended) {
-        if self.order.len() >= ENDED {
-            if let Some(oldest) = self.order.pop_front() {
-                self.ended.remove(&oldest);
-            }
+        if self.order.len() >= ENDED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ended.remove(&oldest);
         }
         self.order.push_back(id.clone());
         self.ended.insert(id.clone(), end);
