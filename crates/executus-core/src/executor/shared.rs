@@ -210,10 +210,6 @@ impl Shared {
         claimed
     }
 
-    pub(crate) fn claimed(&self) -> Option<Arc<Outcome>> {
-        self.cell.lock().claimed.clone()
-    }
-
     /// Says that all is done.
     pub(crate) fn set_settled(&self, settled: Settled) {
         self.cell.lock().settled.get_or_insert_with(|| Arc::new(settled));
