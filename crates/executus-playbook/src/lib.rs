@@ -1,1 +1,49 @@
-//! To come.
+//! Run files, and playbooks as a model.
+//!
+//! A [`RunFile`] is read strictly: the first mistake comes back as a [`Diagnostic`] with its line,
+//! its column and what was expected. [`RunFile::bind`] turns inputs into typed values and keeps
+//! the sensitive ones apart. Tools stay data ([`ToolDef`]): a host makes them real.
+//!
+//! A [`Playbook`] is a model of core that decides from the transcript alone: each attempt of a
+//! step is a reply with one call. This crate starts no process, sends no request, reads no
+//! environment and knows no language model.
+
+mod diagnostic;
+mod literal;
+mod source;
+
+mod duration;
+mod name;
+mod template;
+mod value;
+
+mod limits;
+mod param;
+mod reader;
+mod scope;
+mod step;
+mod tool;
+
+mod file;
+mod input;
+
+mod arguments;
+mod playbook;
+mod progress;
+mod report;
+
+pub use diagnostic::Diagnostic;
+pub use duration::parse_duration;
+pub use file::{AgentDef, Body, PlaybookDef, RunFile};
+pub use input::{Bound, InputError};
+pub use limits::LimitsDef;
+pub use name::is_name;
+pub use param::ParamDef;
+pub use playbook::{Playbook, PlaybookError};
+pub use report::{PlaybookReport, StepResult};
+pub use scope::Bindings;
+pub use source::MAX_FILE_BYTES;
+pub use step::{Arg, OnFailure, Pattern, StepDef, Verify};
+pub use template::{Part, Template, Unbound};
+pub use tool::{HttpMethod, ToolDef, ToolKind};
+pub use value::{ParamType, value_text};

@@ -1,0 +1,218 @@
+//! A run file: what runs, with which parameters, limits and tools.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use executus_core::digest::{Digest, Hasher};
+use toml::de::DeTable;
+
+use crate::diagnostic::{Diagnostic, Problem};
+use crate::limits::LimitsDef;
+use crate::param::{Owner, ParamDef, read_params};
+use crate::reader::{Item, Reader, Section, Text};
+use crate::scope::Scope;
+use crate::source::Source;
+use crate::step::{StepDef, Surroundings, read_steps};
+use crate::template::Template;
+use crate::tool::{ToolDef, read_tools};
+
+/// A run file, read and checked.
+///
+/// A file that loads has no placeholder that cannot be bound, no step without its tool, and no
+/// argument that its tool does not take.
+#[derive(Debug, Clone)]
+pub struct RunFile {
+    /// The name of what runs.
+    pub name: Arc<str>,
+    /// The model as the file names it: `provider:model`. Always there for an agent.
+    pub model: Option<String>,
+    /// The parameters, in file order.
+    pub params: Vec<ParamDef>,
+    /// The limits that the file names.
+    pub limits: LimitsDef,
+    /// The tools, in file order.
+    pub tools: Vec<Arc<ToolDef>>,
+    /// What decides.
+    pub body: Body,
+    /// The digest of the file's text: another text, another digest.
+    pub digest: Digest,
+}
+
+/// What decides in a run.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Fixed steps.
+    Playbook(PlaybookDef),
+    /// A language model.
+    Agent(AgentDef),
+}
+
+/// A playbook's own part of its file.
+#[derive(Debug, Clone)]
+pub struct PlaybookDef {
+    /// The steps, at least one.
+    pub steps: Vec<StepDef>,
+    /// The final text; without it the last step's text.
+    pub output: Option<Template>,
+}
+
+/// An agent's own part of its file. Its templates bind the run's parameters.
+#[derive(Debug, Clone)]
+pub struct AgentDef {
+    /// What the model is told first.
+    pub system: Option<Template>,
+    /// The task.
+    pub prompt: Template,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Playbook,
+    Agent,
+}
+
+const PLAYBOOK_KEYS: [&str; 8] =
+    ["kind", "name", "model", "params", "limits", "tool", "step", "output"];
+const AGENT_KEYS: [&str; 8] =
+    ["kind", "name", "model", "system", "prompt", "params", "limits", "tool"];
+
+impl RunFile {
+    /// Reads a file of at most [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES). Blocks on the file.
+    ///
+    /// # Errors
+    /// The [`Diagnostic`] tells the first mistake: where it stands and what was expected.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Diagnostic> {
+        Self::from_source(&Source::read(path.as_ref())?)
+    }
+
+    /// Reads a file from memory; `file` is its name in diagnostics.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(file: &str, bytes: impl Into<Vec<u8>>) -> Result<Self, Diagnostic> {
+        Self::from_source(&Source::from_bytes(file.to_owned(), bytes.into())?)
+    }
+
+    fn from_source(source: &Source) -> Result<Self, Diagnostic> {
+        read(source.text()).map_err(|problem| source.diagnostic(problem))
+    }
+
+    /// The parameter with this name.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&ParamDef> {
+        self.params.iter().find(|param| param.name == name)
+    }
+}
+
+fn read(text: &str) -> Result<RunFile, Problem> {
+    if text.trim().is_empty() {
+        let expected = "a run file that begins with `kind = \"playbook\"` or `kind = \"agent\"`";
+        return Err(Problem::new(0, "the file is empty", expected));
+    }
+    let root = DeTable::parse(text).map_err(|error| syntax_problem(text, &error))?;
+    let mut reader = Reader::new(text);
+    let file = read_root(&mut reader, text, root.get_ref());
+    match (reader.finish(), file) {
+        (Some(problem), _) => Err(problem),
+        (None, Some(file)) => Ok(file),
+        // Whatever is missing was noted; should that ever be forgotten, it is still an error.
+        (None, None) => Err(Problem::new(0, "the file is not complete", "a whole run file")),
+    }
+}
+
+fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
+    let at = error.span().map_or(0, |span| span.start).min(text.len());
+    let (message, expected) = match error.message().split_once(", expected ") {
+        Some((message, expected)) => (message, expected),
+        None => (error.message(), "valid TOML"),
+    };
+    Problem::new(at, format!("not valid TOML: {message}"), expected)
+}
+
+fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> Option<RunFile> {
+    let section = Section::free(reader, "the file", 0, root);
+    let kinds = [("playbook", Kind::Playbook), ("agent", Kind::Agent)];
+    let kind = section.require(reader, "kind", "\"playbook\" or \"agent\"").copied();
+    let kind = kind.and_then(|item| item.word(reader, &kinds));
+    match kind {
+        Some(Kind::Playbook) => section.allow(reader, &PLAYBOOK_KEYS),
+        Some(Kind::Agent) => section.allow(reader, &AGENT_KEYS),
+        None => {}
+    }
+    let name = section.require(reader, "name", "\"a-name\"").copied();
+    let name = name.and_then(|item| item.filled(reader, "a name"));
+    let model = section.get("model").and_then(|item| read_model(reader, item));
+    let params = section.get("params");
+    let params = params.map(|item| read_params(reader, "[params]", item, Owner::Run));
+    let params = params.unwrap_or_default();
+    let limits = section.get("limits").map(|item| LimitsDef::read(reader, item));
+    let tools = section.get("tool").map(|item| read_tools(reader, item, &params));
+    let tools = tools.unwrap_or_default();
+    let body = match kind? {
+        Kind::Playbook => read_playbook(reader, &section, &params, &tools).map(Body::Playbook),
+        Kind::Agent => read_agent(reader, &section, &params).map(Body::Agent),
+    };
+    let mut hasher = Hasher::new();
+    hasher.text(text);
+    Some(RunFile {
+        name: name?.value.into(),
+        model: model.map(|text| text.value.to_owned()),
+        params,
+        limits: limits.unwrap_or_default(),
+        tools,
+        body: body?,
+        digest: hasher.finish(),
+    })
+}
+
+fn read_model<'a>(reader: &mut Reader<'a>, item: &Item<'a>) -> Option<Text<'a>> {
+    let expected = "`provider:model` such as \"openai:gpt-5-mini\"";
+    let text = item.filled(reader, expected)?;
+    let named = text
+        .value
+        .split_once(':')
+        .filter(|(provider, model)| !provider.trim().is_empty() && !model.trim().is_empty());
+    if named.is_none() {
+        reader.problem(text.at, format!("`{}` names no model", text.value), expected);
+    }
+    named.map(|_| text)
+}
+
+fn read_playbook<'a>(
+    reader: &mut Reader<'a>,
+    root: &Section<'a>,
+    params: &[ParamDef],
+    tools: &[Arc<ToolDef>],
+) -> Option<PlaybookDef> {
+    let mut scope = Scope::new(
+        "a parameter or an earlier `store_as`",
+        params.iter().map(|param| param.name.as_str()),
+    );
+    let around = Surroundings { params, tools, has_model: root.get("model").is_some() };
+    let steps = root.require(reader, "step", "at least one `[[step]]` table").copied();
+    let steps = steps.map(|item| read_steps(reader, &item, &around, &mut scope));
+    let output = root.get("output").copied();
+    let output = output.and_then(|item| {
+        let table = item.table(reader, "a table with `template`")?;
+        let section = Section::strict(reader, "[output]", item.at, table, &["template"]);
+        let text = section.require(reader, "template", "a text")?.text(reader, "a text")?;
+        Some(scope.template(reader, text))
+    });
+    Some(PlaybookDef { steps: steps?, output })
+}
+
+fn read_agent<'a>(
+    reader: &mut Reader<'a>,
+    root: &Section<'a>,
+    params: &[ParamDef],
+) -> Option<AgentDef> {
+    let scope =
+        Scope::new("a parameter of the run", params.iter().map(|param| param.name.as_str()));
+    root.require(reader, "model", "\"provider:model\"");
+    let system = root.get("system").and_then(|item| item.text(reader, "a text"));
+    let system = system.map(|text| scope.template(reader, text));
+    let prompt = root.require(reader, "prompt", "the task as a text").copied();
+    let prompt = prompt.and_then(|item| item.filled(reader, "the task as a text"));
+    let prompt = prompt.map(|text| scope.template(reader, text));
+    Some(AgentDef { system, prompt: prompt? })
+}

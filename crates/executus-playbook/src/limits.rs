@@ -1,0 +1,72 @@
+//! The limits that a run file sets.
+
+use std::time::Duration;
+
+use executus_core::Limits;
+
+use crate::reader::{Item, Reader, Section};
+
+/// The limits that a run file names; the others keep their defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LimitsDef {
+    /// When a critic begins to look.
+    pub soft_timeout: Option<Duration>,
+    /// The longest the run may be active.
+    pub hard_timeout: Option<Duration>,
+    /// Model calls.
+    pub max_steps: Option<u32>,
+    /// Tokens of all model calls.
+    pub max_tokens: Option<u64>,
+    /// Money, in millionths of the host's unit.
+    pub max_cost_micros: Option<u64>,
+    /// Tool calls that one step may ask for.
+    pub max_calls_per_step: Option<u32>,
+    /// Tool calls of one step that run at once.
+    pub concurrency: Option<u32>,
+    /// Bytes of one tool result.
+    pub max_result_bytes: Option<u64>,
+}
+
+const KEYS: [&str; 8] = [
+    "soft_timeout",
+    "hard_timeout",
+    "max_steps",
+    "max_tokens",
+    "max_cost_micros",
+    "max_calls_per_step",
+    "concurrency",
+    "max_result_bytes",
+];
+
+impl LimitsDef {
+    /// `base` with the limits that the file names.
+    #[must_use]
+    pub fn over(&self, base: Limits) -> Limits {
+        Limits {
+            soft_timeout: self.soft_timeout.unwrap_or(base.soft_timeout),
+            hard_timeout: self.hard_timeout.unwrap_or(base.hard_timeout),
+            max_steps: self.max_steps.unwrap_or(base.max_steps),
+            max_tokens: self.max_tokens.unwrap_or(base.max_tokens),
+            max_cost_micros: self.max_cost_micros.or(base.max_cost_micros),
+            max_calls_per_step: self.max_calls_per_step.unwrap_or(base.max_calls_per_step),
+            concurrency: self.concurrency.unwrap_or(base.concurrency),
+            max_result_bytes: self.max_result_bytes.unwrap_or(base.max_result_bytes),
+        }
+    }
+
+    pub(crate) fn read<'a>(reader: &mut Reader<'a>, item: &Item<'a>) -> Self {
+        let Some(table) = item.table(reader, "a table of limits") else { return Self::default() };
+        let section = Section::strict(reader, "[limits]", item.at, table, &KEYS);
+        let get = |key| section.get(key);
+        Self {
+            soft_timeout: get("soft_timeout").and_then(|item| item.duration(reader)),
+            hard_timeout: get("hard_timeout").and_then(|item| item.duration(reader)),
+            max_steps: get("max_steps").and_then(|item| item.positive(reader)),
+            max_tokens: get("max_tokens").and_then(|item| item.positive(reader)),
+            max_cost_micros: get("max_cost_micros").and_then(|item| item.positive(reader)),
+            max_calls_per_step: get("max_calls_per_step").and_then(|item| item.positive(reader)),
+            concurrency: get("concurrency").and_then(|item| item.positive(reader)),
+            max_result_bytes: get("max_result_bytes").and_then(|item| item.positive(reader)),
+        }
+    }
+}
