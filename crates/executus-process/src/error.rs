@@ -16,16 +16,11 @@ pub enum BuildError {
         /// The tool.
         tool: String,
     },
-    /// A place in the argument vector that nothing can fill.
-    #[error(
-        "tool `{tool}`: argv[{element}] names `{{{name}}}`, which is neither a parameter of the \
-         tool nor one of the run"
-    )]
+    /// A place that nothing can fill.
+    #[error("tool `{tool}`: `{{{name}}}` is neither a parameter of the tool nor one of the run")]
     Unbound {
         /// The tool.
         tool: String,
-        /// The element, from 0.
-        element: usize,
         /// The name.
         name: String,
     },

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +45,7 @@ pub struct ProcessTool {
     bound: BTreeMap<String, Bound>,
     environment: Arc<Environment>,
     secret_environment: Vec<(String, Secret)>,
-    current_dir: Option<PathBuf>,
+    current_dir: Option<Argument>,
     limits: OutputLimits,
 }
 
@@ -69,23 +68,24 @@ impl ProcessTool {
         }
     }
 
-    /// The argument vector of one call, the program first.
-    fn bind(&self, args: &Value) -> Result<Vec<String>, ProcessError> {
+    /// The program of one call, and what starts it.
+    fn command(&self, args: &Value) -> Result<(String, Command), ProcessError> {
         let parameters = Parameters::of_call(&self.spec.parameters, args, &self.bound)?;
-        self.argv.iter().map(|argument| argument.bind(|name| parameters.get(name))).collect()
-    }
-
-    fn command(&self, argv: &[String]) -> Option<Command> {
-        let (program, arguments) = argv.split_first()?;
-        let mut command = Command::new(program);
-        command.args(arguments).env_clear().envs(self.environment.iter());
+        let bind = |argument: &Argument| argument.bind(|name| parameters.get(name));
+        // A built tool has a program.
+        let program = self.argv.first().map(bind).transpose()?.unwrap_or_default();
+        let mut command = Command::new(&program);
+        for argument in self.argv.iter().skip(1) {
+            command.arg(bind(argument)?);
+        }
+        command.env_clear().envs(self.environment.iter());
         for (name, secret) in &self.secret_environment {
             command.env(name, secret.expose());
         }
         if let Some(folder) = &self.current_dir {
-            command.current_dir(folder);
+            command.current_dir(bind(folder)?);
         }
-        Some(command)
+        Ok((program, command))
     }
 }
 
@@ -96,15 +96,11 @@ impl Tool for ProcessTool {
     }
 
     async fn call(&self, context: &ToolContext, args: &Value) -> Result<ToolOutput, ToolError> {
-        let argv = self.bind(args)?;
-        let Some(command) = self.command(&argv) else {
-            return Err(ToolError::failed("the tool has no program"));
-        };
-        let program = argv[0].as_str();
+        let (program, command) = self.command(args)?;
         let stopped = context.cancellation().cancelled();
-        let finished = child::run(program, command, self.limits, self.timeout, stopped).await?;
+        let finished = child::run(&program, command, self.limits, self.timeout, stopped).await?;
         tracing::debug!(program, status = %finished.status, "child ended");
-        Ok(output(program, finished)?)
+        Ok(output(&program, finished)?)
     }
 }
 
@@ -206,10 +202,10 @@ impl ProcessToolBuilder {
         self
     }
 
-    /// The folder the child runs in; the host's without this.
+    /// The folder the child runs in, which may have places too; the host's without this.
     #[must_use]
-    pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.tool.current_dir = Some(folder.into());
+    pub fn current_dir(mut self, folder: Argument) -> Self {
+        self.tool.current_dir = Some(folder);
         self
     }
 
@@ -236,16 +232,12 @@ impl ProcessToolBuilder {
         if let Some(open) = program.names().find(|place| is_declared(place)) {
             return Err(BuildError::OpenProgram { tool: name(), name: open.to_owned() });
         }
-        for (element, argument) in tool.argv.iter().enumerate() {
+        for argument in tool.argv.iter().chain(&tool.current_dir) {
             let mut names = argument.names();
             if let Some(unbound) =
                 names.find(|place| !is_declared(place) && !tool.bound.contains_key(*place))
             {
-                return Err(BuildError::Unbound {
-                    tool: name(),
-                    element,
-                    name: unbound.to_owned(),
-                });
+                return Err(BuildError::Unbound { tool: name(), name: unbound.to_owned() });
             }
         }
         // The tool ends its child itself; the executor's limit stands behind it.

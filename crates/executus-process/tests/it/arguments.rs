@@ -2,7 +2,7 @@
 
 use executus_core::secret::Secret;
 use executus_core::{ToolError, ToolSpec};
-use executus_process::{BuildError, Environment, ProcessTool};
+use executus_process::{Argument, BuildError, Environment, ProcessTool};
 use serde_json::json;
 
 use crate::support::{call, message, scratch, tool};
@@ -110,7 +110,9 @@ async fn what_cannot_be_started_says_why() {
         let said = message(call(tool(&[program]), json!({})).await);
         assert!(parts.iter().all(|part| said.contains(part)), "{said}");
     }
-    let said = message(call(tool(&["true"]).current_dir("/no/such/folder"), json!({})).await);
+    let said = message(
+        call(tool(&["true"]).current_dir(Argument::parse("/no/such/folder")), json!({})).await,
+    );
     assert!(said.contains("the folder /no/such/folder was not found"), "{said}");
 }
 
@@ -120,7 +122,10 @@ fn a_description_that_cannot_work_is_refused() {
     assert_eq!(build(&[]), BuildError::NoProgram { tool: "t".to_owned() });
     assert!(matches!(build(&["{x}"]), BuildError::OpenProgram { .. }));
     let unbound = build(&["git", "-C", "{repo}"]);
-    assert!(matches!(unbound, BuildError::Unbound { element: 2, .. }), "{unbound:?}");
+    assert!(
+        matches!(unbound, BuildError::Unbound { ref name, .. } if name == "repo"),
+        "{unbound:?}"
+    );
     // The host may take the program from a parameter of the run.
     let chosen = ProcessTool::builder(ToolSpec::new("t", "")).argv(["{program}"]);
     assert!(chosen.bind("program", "true").build().is_ok());
