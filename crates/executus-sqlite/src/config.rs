@@ -1,0 +1,45 @@
+//! What can be set about a store.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where a store lies, and how much it takes at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The database file. It is created when it is not there; its folder is not.
+    pub path: PathBuf,
+    /// Jobs that may wait: 4096. One that somebody waits for is taken all the same.
+    pub queue: usize,
+    /// Bytes of the jobs that may wait: 64 MiB. An empty queue takes a job of any size.
+    pub queue_bytes: usize,
+    /// Jobs in one transaction: 256.
+    pub batch: usize,
+    /// How long jobs nobody waits for are collected before they are committed: 5 ms.
+    pub linger: Duration,
+    /// How long another writer of the same file is waited for: 5 s.
+    pub busy_timeout: Duration,
+    /// After how long without a job the write-ahead log is put back into the file: 1 s. Jobs that
+    /// were kept when the disk was full are tried again this often.
+    pub idle: Duration,
+    /// The size to which the write-ahead log is cut back: 16 MiB.
+    pub wal_limit: u64,
+    /// Connections kept for reading: 4. More may be open at once.
+    pub readers: usize,
+}
+
+impl Config {
+    /// The defaults, for this file.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            queue: 4096,
+            queue_bytes: 64 << 20,
+            batch: 256,
+            linger: Duration::from_millis(5),
+            busy_timeout: Duration::from_secs(5),
+            idle: Duration::from_secs(1),
+            wal_limit: 16 << 20,
+            readers: 4,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The bounded queue between those who push and the writer thread.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::config::Config;
+use crate::error::StoreError;
+use crate::job::Job;
+
+/// See the module. Pushing takes a short lock and never waits for I/O.
+pub(crate) struct Queue<J> {
+    state: Mutex<State<J>>,
+    wake: Condvar,
+    config: Config,
+}
+
+struct State<J> {
+    jobs: VecDeque<J>,
+    bytes: usize,
+    /// Jobs in the queue that somebody waits for.
+    awaited: usize,
+    /// The last try failed and its jobs were kept: try again when somebody waits, or later.
+    stalled: bool,
+    closing: bool,
+    /// Why nothing is taken any more.
+    refusal: Option<StoreError>,
+}
+
+/// What there is to do for the writer thread.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// A group to commit.
+    Group,
+    /// Nothing for a while.
+    Idle,
+    /// Nothing any more.
+    End,
+}
+
+impl<J: Job> Queue<J> {
+    pub(crate) fn new(config: Config) -> Self {
+        let state = State {
+            jobs: VecDeque::new(),
+            bytes: 0,
+            awaited: 0,
+            stalled: false,
+            closing: false,
+            refusal: None,
+        };
+        Self { state: Mutex::new(state), wake: Condvar::new(), config }
+    }
+
+    /// Puts a job at the end, or gives it back.
+    pub(crate) fn push(&self, job: J) -> Result<(), (J, StoreError)> {
+        let mut state = self.state.lock();
+        if let Some(refusal) = &state.refusal {
+            let refusal = refusal.clone();
+            return Err((job, refusal));
+        }
+        if state.closing {
+            return Err((job, StoreError::Closed { path: self.config.path.clone() }));
+        }
+        let (awaited, bytes) = (job.is_awaited(), job.bytes());
+        let full = state.jobs.len() >= self.config.queue
+            || !state.jobs.is_empty() && state.bytes + bytes > self.config.queue_bytes;
+        if full && !awaited {
+            return Err((job, StoreError::Full { path: self.config.path.clone() }));
+        }
+        state.bytes += bytes;
+        state.awaited += usize::from(awaited);
+        state.jobs.push_back(job);
+        // The writer sleeps for one of these three, and for nothing else.
+        if awaited || state.jobs.len() == 1 || state.jobs.len() == self.config.batch {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for a group of jobs and moves it into `group`, which is empty. `dirty`: there is
+    /// something to do when nothing comes for a while.
+    pub(crate) fn take(&self, group: &mut Vec<J>, dirty: bool) -> Next {
+        let mut state = self.state.lock();
+        loop {
+            if state.jobs.is_empty() {
+                if state.closing {
+                    return Next::End;
+                }
+                if !dirty {
+                    self.wake.wait(&mut state);
+                } else if self.wait(&mut state, self.config.idle) && state.jobs.is_empty() {
+                    return Next::Idle;
+                }
+                continue;
+            }
+            let due = state.closing
+                || state.awaited > 0
+                || state.jobs.len() >= self.config.batch && !state.stalled;
+            let pause = if state.stalled { self.config.idle } else { self.config.linger };
+            if due || self.wait(&mut state, pause) {
+                break;
+            }
+        }
+        state.stalled = false;
+        let count = state.jobs.len().min(self.config.batch.max(1));
+        let first = group.len();
+        group.extend(state.jobs.drain(..count));
+        for job in &group[first..] {
+            state.bytes = state.bytes.saturating_sub(job.bytes());
+            state.awaited -= usize::from(job.is_awaited());
+        }
+        Next::Group
+    }
+
+    /// Whether the time passed without a wake-up.
+    fn wait(&self, state: &mut parking_lot::MutexGuard<'_, State<J>>, time: Duration) -> bool {
+        self.wake.wait_for(state, time).timed_out()
+    }
+
+    /// Takes back a group that could not be committed for now. Returns the jobs that fail: all
+    /// that are awaited, since none can succeed before those in front of it, and, when the queue is
+    /// closing, every job.
+    pub(crate) fn keep(&self, group: &mut Vec<J>) -> Vec<J> {
+        let mut state = self.state.lock();
+        let closing = state.closing;
+        let all: VecDeque<J> = group.drain(..).chain(state.jobs.drain(..)).collect();
+        let (failed, kept): (VecDeque<J>, _) =
+            all.into_iter().partition(|job| closing || job.is_awaited());
+        state.bytes = kept.iter().map(Job::bytes).sum();
+        state.awaited = 0;
+        state.jobs = kept;
+        state.stalled = true;
+        failed.into()
+    }
+
+    /// Lets the writer thread end when it has done what is there.
+    pub(crate) fn close(&self) {
+        self.state.lock().closing = true;
+        self.wake.notify_one();
+    }
+
+    /// Refuses everything from here on. Returns the jobs that were there.
+    pub(crate) fn refuse(&self, refusal: StoreError) -> Vec<J> {
+        let mut state = self.state.lock();
+        state.refusal.get_or_insert(refusal);
+        state.bytes = 0;
+        state.awaited = 0;
+        state.jobs.drain(..).collect()
+    }
+}

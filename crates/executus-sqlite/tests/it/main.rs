@@ -1,0 +1,7 @@
+//! The store on real files.
+#![expect(clippy::unwrap_used, reason = "tests and what they share")]
+
+mod commit;
+mod fault;
+mod open;
+mod work;
