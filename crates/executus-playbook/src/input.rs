@@ -1,7 +1,5 @@
 //! Binding inputs: from `K=V` texts and the environment to the typed values of a run.
 
-use std::sync::Arc;
-
 use executus_core::secret::{Secret, Secrets};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -15,7 +13,7 @@ use crate::value::value_text;
 #[derive(Debug, Clone)]
 pub struct Bound {
     /// The parameters that are not sensitive, an object: for `RunSpec::inputs`.
-    pub inputs: Arc<Value>,
+    pub inputs: Value,
     /// The sensitive ones.
     pub secrets: Secrets,
 }
@@ -25,7 +23,7 @@ pub struct Bound {
 #[non_exhaustive]
 pub enum InputError {
     /// The file declares no such parameter.
-    #[error("there is no parameter `{name}`; {}", declared(.declared))]
+    #[error("there is no parameter `{name}`; {}", known(.declared))]
     Undeclared {
         /// What was given.
         name: String,
@@ -52,7 +50,7 @@ pub enum InputError {
         env: Option<String>,
     },
     /// The value is not what the parameter takes.
-    #[error("the parameter `{name}` is {value}{}; expected {expected}", from(.env.as_deref()))]
+    #[error("the parameter `{name}` is {value}{}; expected {expected}", origin(.env.as_deref()))]
     Unfit {
         /// Which.
         name: String,
@@ -65,14 +63,14 @@ pub enum InputError {
     },
 }
 
-fn declared(names: &[String]) -> String {
+fn known(names: &[String]) -> String {
     match names {
         [] => "the file declares none".into(),
         _ => format!("there are: {}", names.join(", ")),
     }
 }
 
-fn from(env: Option<&str>) -> String {
+fn origin(env: Option<&str>) -> String {
     env.map(|env| format!(" in the environment variable {env}")).unwrap_or_default()
 }
 
@@ -110,8 +108,7 @@ impl RunFile {
                 public.insert(param.name.clone(), value);
             }
         }
-        let inputs = Arc::new(Value::Object(public));
-        Ok(Bound { inputs, secrets: secrets.into_iter().collect() })
+        Ok(Bound { inputs: Value::Object(public), secrets: secrets.into_iter().collect() })
     }
 }
 

@@ -133,12 +133,12 @@ fn read_param<'a>(reader: &mut Reader<'a>, item: &Item<'a>, owner: Owner) -> Opt
         sensitive: sensitive.unwrap_or(false),
         env: section.get("env").and_then(|item| environment_name(reader, item)),
     };
-    if let (Some(min), Some(max), Some(item)) = (&param.min, &param.max, section.get("max")) {
-        if less(max, min) {
-            let message = format!("`max` is {max} and `min` is {min}");
-            reader.problem(item.at, message, "`min` not above `max`");
-            return None;
-        }
+    if let (Some(min), Some(max), Some(item)) = (&param.min, &param.max, section.get("max"))
+        && less(max, min)
+    {
+        let message = format!("`max` is {max} and `min` is {min}");
+        reader.problem(item.at, message, "`min` not above `max`");
+        return None;
     }
     param.default = section.get("default").and_then(|item| default(reader, item, &param));
     Some(param)

@@ -41,9 +41,9 @@ pub enum Arg {
     /// A number or a boolean.
     Plain(Value),
     /// An array.
-    Array(Vec<Arg>),
+    Array(Vec<Self>),
     /// A table.
-    Table(Vec<(String, Arg)>),
+    Table(Vec<(String, Self)>),
 }
 
 /// What a step's result must be.

@@ -63,11 +63,11 @@ pub(crate) fn read_steps<'a>(
             ids.push(id.value);
         }
         let step = read_step(reader, &section, id, around, scope);
-        if let Some(name) = section.get("store_as").and_then(|item| item.name(reader)) {
-            if !scope.add(name.value) {
-                let message = format!("`{}` is already a parameter or a stored result", name.value);
-                reader.bad_reference(name.at, message, "a name of its own for each stored result");
-            }
+        if let Some(name) = section.get("store_as").and_then(|item| item.name(reader))
+            && !scope.add(name.value)
+        {
+            let message = format!("`{}` is already a parameter or a stored result", name.value);
+            reader.bad_reference(name.at, message, "a name of its own for each stored result");
         }
         steps.extend(step);
     }

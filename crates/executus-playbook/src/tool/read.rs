@@ -161,23 +161,32 @@ fn http<'a>(
         }
         Some(template)
     });
-    let mut headers = Vec::new();
+    let headers = section.get("headers").map(|item| read_headers(reader, item, scope));
+    Some(ToolKind::Http { method: method?, url: url?, headers: headers.unwrap_or_default() })
+}
+
+fn read_headers<'a>(
+    reader: &mut Reader<'a>,
+    item: &Item<'a>,
+    scope: &Scope,
+) -> Vec<(String, Template)> {
     let expected = "a table of header fields such as `{ Accept = \"text/plain\" }`";
-    if let Some(item) = section.get("headers").copied() {
-        if let Some(table) = item.table(reader, expected) {
-            for entry in Section::free(reader, "headers", item.at, table).entries() {
-                let token =
-                    |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-                if entry.key.is_empty() || !entry.key.bytes().all(token) {
-                    let message = format!("`{}` is no name of a header field", entry.key);
-                    reader.problem(entry.key_at, message, expected);
-                }
-                let Some(text) = entry.text(reader, "a text") else { continue };
-                headers.push((entry.key.to_owned(), scope.template(reader, text)));
-            }
+    let mut headers = Vec::new();
+    let Some(table) = item.table(reader, expected) else { return headers };
+    for entry in Section::free(reader, "headers", item.at, table).entries() {
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if entry.key.is_empty() || !entry.key.bytes().all(token) {
+            let message = format!("`{}` is no name of a header field", entry.key);
+            reader.problem(entry.key_at, message, expected);
         }
+        let Some(text) = entry.text(reader, "a text") else { continue };
+        if let Some(decoded) = text.value.find(['\r', '\n', '\0']) {
+            let message = "a header field cannot hold a line break";
+            reader.problem(text.offset(decoded), message, "a text of one line");
+        }
+        headers.push((entry.key.to_owned(), scope.template(reader, text)));
     }
-    Some(ToolKind::Http { method: method?, url: url?, headers })
+    headers
 }
 
 /// No argument of a process and no path can hold NUL.
