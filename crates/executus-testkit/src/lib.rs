@@ -1,1 +1,13 @@
-//! To come.
+//! What ports, models and tools of executus are tested with.
+//!
+//! [`conformance`] runs every guarantee of a port against an implementation; each battery runs the
+//! kit of its port. [`faulty`] wraps ports, models and tools and makes chosen calls fail, panic,
+//! hang or answer late. [`scripted`] has a model, tools, a critic and a palette that do what a test
+//! says. [`sample`] makes specs, records and outcomes.
+//!
+//! Everything waits on tokio's clock, so that tests can pause it.
+
+pub mod conformance;
+pub mod faulty;
+pub mod sample;
+pub mod scripted;

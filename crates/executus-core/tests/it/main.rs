@@ -1,0 +1,3 @@
+//! The core against its contracts: ports, machine, executor.
+
+mod conformance;
