@@ -7,6 +7,7 @@
 //! dropped without an awaited [`Executor::shutdown`]; a later life finds what these leave.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -25,6 +26,7 @@ use crate::port::Ports;
 use crate::record::Stop;
 use crate::status::{Outcome, RunStatus};
 use crate::tool::ToolContext;
+use build::Unlived;
 
 mod act;
 mod admit;
@@ -152,8 +154,8 @@ impl Executor {
     /// [`StartError`]: nothing was started and nothing recorded. Everything else, a refusal
     /// included, is an outcome of the run.
     pub fn start(&self, request: RunRequest) -> Result<RunHandle, StartError> {
-        let (handle, task) = self.prepare(request)?;
-        spawn(task)?;
+        let (handle, life) = build::prepare(&self.0, request, None)?;
+        spawn(life)?;
         Ok(handle)
     }
 
@@ -164,7 +166,8 @@ impl Executor {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn prepare(&self, request: RunRequest) -> Result<(RunHandle, RunTask), StartError> {
-        build::prepare(&self.0, request, None)
+        let (handle, life) = build::prepare(&self.0, request, None)?;
+        Ok((handle, RunTask(Box::pin(life.live()))))
     }
 
     /// Stops accepting runs, interrupts those under way and waits until they have settled, at most
@@ -205,51 +208,52 @@ impl Inner {
         request: RunRequest,
         parent: &ToolContext,
     ) -> Result<RunHandle, StartError> {
-        let (handle, task) = build::prepare(self, request, Some(parent))?;
-        spawn(task)?;
+        let (handle, life) = build::prepare(self, request, Some(parent))?;
+        spawn(life)?;
         Ok(handle)
     }
 
-    fn register(&self, shared: &Arc<Shared>) -> Result<(), StartError> {
+    fn register(&self, shared: &Arc<Shared>) -> Result<Place, StartError> {
         let run = &shared.spec().run_id;
         let mut runs = self.runs.lock();
         // Under the lock: a shutdown either sees this run or closes before it.
         if self.closed.load(Ordering::SeqCst) {
             return Err(StartError::ShutDown);
         }
-        if runs.contains_key(run) {
-            return Err(StartError::Running { run: run.clone() });
-        }
-        runs.insert(run.clone(), Arc::clone(shared));
+        match runs.entry(run.clone()) {
+            Entry::Occupied(_) => return Err(StartError::Running { run: run.clone() }),
+            Entry::Vacant(place) => place.insert(Arc::clone(shared)),
+        };
+        drop(runs);
         self.started.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        Ok(Place(Arc::clone(shared)))
     }
 }
 
-fn spawn(task: RunTask) -> Result<(), StartError> {
+fn spawn(life: Unlived) -> Result<(), StartError> {
     let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
     // Not detached: the registry knows the run until its task ends.
-    drop(runtime.spawn(task));
+    drop(runtime.spawn(life.live()));
     Ok(())
 }
 
 /// The task of one run. See [`Executor::prepare`].
-pub struct RunTask {
-    life: Pin<Box<dyn Future<Output = ()> + Send>>,
-    shared: Arc<Shared>,
-}
+pub struct RunTask(Pin<Box<dyn Future<Output = ()> + Send>>);
 
 impl Future for RunTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.life.as_mut().poll(cx)
+        self.0.as_mut().poll(cx)
     }
 }
 
-impl Drop for RunTask {
+/// A run's place in the registry. Given back when its task ends or is dropped.
+pub(crate) struct Place(Arc<Shared>);
+
+impl Drop for Place {
     fn drop(&mut self) {
-        let shared = &self.shared;
+        let shared = &self.0;
         shared.executor().runs.lock().remove(&shared.spec().run_id);
         if shared.settled().is_none() {
             // The task was dropped in the middle; whoever waits must not wait for ever.
@@ -264,7 +268,7 @@ impl Drop for RunTask {
 
 impl fmt::Debug for RunTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunTask").field("run", &self.shared.spec().run_id).finish()
+        f.write_str("RunTask")
     }
 }
 

@@ -187,11 +187,10 @@ impl Run {
     /// What must happen next.
     #[must_use]
     pub fn plan(&self) -> Next {
-        if self.state.end.is_some() {
-            return Phase::ALL
-                .into_iter()
-                .find(|phase| self.has_phase(*phase) && !self.is_settled(*phase))
-                .map_or(Next::Done, Next::Settle);
+        if let Some(end) = &self.state.end {
+            let left = self.phases(end) & !self.state.settled;
+            let first = Phase::ALL.get(left.trailing_zeros() as usize);
+            return first.map_or(Next::Done, |phase| Next::Settle(*phase));
         }
         match self.state.gate {
             Some(gate) => Next::Admit(gate),
@@ -305,28 +304,22 @@ impl Run {
         })
     }
 
-    fn is_settled(&self, phase: Phase) -> bool {
-        self.state.settled & bit(phase) != 0
-    }
-
-    /// Whether settling this run includes this phase.
-    fn has_phase(&self, phase: Phase) -> bool {
+    /// The phases that settling this run has, as bits.
+    fn phases(&self, end: &End) -> u16 {
+        const ALWAYS: u16 = bit(Phase::Finishing)
+            | bit(Phase::CleanUp)
+            | bit(Phase::Children)
+            | bit(Phase::Persist)
+            | bit(Phase::Finished);
         let ports = self.spec.ports;
-        let ended_for_good =
-            self.state.end.as_ref().is_some_and(|end| end.stop.status.is_terminal());
-        let delivers = self.state.entered && ended_for_good && !self.spec.dry_run;
-        match phase {
-            Phase::StopCritic => self.state.watched,
-            Phase::SettleBudget => self.state.hold.is_some(),
-            Phase::CloseAudit => ports.audit,
-            Phase::Deliver => ports.delivery && delivers,
-            Phase::Checkpoint => ports.checkpoint && delivers,
-            Phase::Finishing
-            | Phase::CleanUp
-            | Phase::Children
-            | Phase::Persist
-            | Phase::Finished => true,
-        }
+        let delivers = self.state.entered && end.stop.status.is_terminal() && !self.spec.dry_run;
+        let only = |phase: Phase, has: bool| if has { bit(phase) } else { 0 };
+        ALWAYS
+            | only(Phase::StopCritic, self.state.watched)
+            | only(Phase::SettleBudget, self.state.hold.is_some())
+            | only(Phase::CloseAudit, ports.audit)
+            | only(Phase::Deliver, ports.delivery && delivers)
+            | only(Phase::Checkpoint, ports.checkpoint && delivers)
     }
 
     /// Enters the loop when all gates are passed; a dry run ends there.

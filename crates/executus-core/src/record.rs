@@ -138,7 +138,7 @@ pub enum Fact {
         unknown: bool,
     },
     /// The model decided.
-    Decided(Arc<Decided>),
+    Decided(Decided),
     /// The model failed.
     Undecided {
         /// The step that was not decided.

@@ -32,7 +32,7 @@ impl fmt::Debug for Secret {
 /// They travel beside the run, not in its [`RunSpec`](crate::RunSpec). Wherever a text enters a
 /// fact, an event or an error, every occurrence of a value (of four bytes or more) is replaced.
 #[derive(Clone, Default)]
-pub struct Secrets(Arc<Inner>);
+pub struct Secrets(Option<Arc<Inner>>);
 
 #[derive(Default)]
 struct Inner {
@@ -45,24 +45,24 @@ impl Secrets {
     /// The secret with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Secret> {
-        self.0.named.get(name)
+        self.0.as_ref()?.named.get(name)
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.named.is_empty()
+        self.0.as_ref().is_none_or(|inner| inner.named.is_empty())
     }
 
     /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.named.keys().map(String::as_str)
+        self.0.iter().flat_map(|inner| inner.named.keys()).map(String::as_str)
     }
 
     /// Replaces every occurrence of a value by `[redacted]`.
     #[must_use]
     pub fn redact(&self, text: String) -> String {
-        self.0.sought.iter().map(Secret::expose).fold(text, |text, value| {
+        self.0.iter().flat_map(|inner| &inner.sought).map(Secret::expose).fold(text, |text, value| {
             if text.contains(value) { text.replace(value, "[redacted]") } else { text }
         })
     }
@@ -74,12 +74,12 @@ impl FromIterator<(String, Secret)> for Secrets {
         let mut sought: Vec<_> =
             named.values().filter(|value| value.expose().len() >= 4).cloned().collect();
         sought.sort_by_key(|value| std::cmp::Reverse(value.expose().len()));
-        Self(Arc::new(Inner { named, sought }))
+        Self((!named.is_empty()).then(|| Arc::new(Inner { named, sought })))
     }
 }
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.named.keys()).finish()
+        f.debug_set().entries(self.names()).finish()
     }
 }

@@ -70,6 +70,12 @@ impl Clock {
         Self { wall, monotonic: Instant::now() }
     }
 
+    /// When the clock was started.
+    #[must_use]
+    pub const fn start(&self) -> Timestamp {
+        self.wall
+    }
+
     /// Now.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -152,7 +152,7 @@ impl Life {
                     self.answer(reply, call.index, outcome, took).await?;
                 }
                 Err(stop) => {
-                    self.shared.token().cancel();
+                    self.shared.announce_stop();
                     self.wind_up(reply, in_flight, &stop).await?;
                     return Err(stop);
                 }

@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::delegate::PaletteTool;
-use super::life::{Life, Setup, live};
+use super::life::{Life, Setup};
 use super::log::Log;
 use super::shared::Shared;
 use super::stops::Stops;
-use super::{Config, Executor, Inner, RunHandle, RunRequest, RunTask, StartError};
-use crate::id::{HoldId, Key, RunId};
+use super::{Config, Executor, Inner, Place, RunHandle, RunRequest, StartError};
+use crate::id::{HoldId, RunId};
 use crate::machine::Run;
 use crate::port::{Audit, Budget, Checkpointer, Critic, Delivery, Palette, Ports};
 use crate::record::{Fact, Record};
@@ -136,9 +136,9 @@ pub(crate) fn prepare(
     executor: &Arc<Inner>,
     request: RunRequest,
     parent: Option<&ToolContext>,
-) -> Result<(RunHandle, RunTask), StartError> {
+) -> Result<(RunHandle, Unlived), StartError> {
     let clock = Clock::system();
-    let now = clock.now();
+    let now = clock.start();
     let refusal = request.limits.check().err();
     let ports = &executor.ports;
     let mut deadline = now.after(request.limits.hard_timeout);
@@ -176,24 +176,19 @@ pub(crate) fn prepare(
         },
         dry_run: request.dry_run,
     });
-    let token = match parent {
-        Some(parent) => parent.shared.token().child_token(),
-        None => CancellationToken::new(),
-    };
     let origin = Origin {
         run: Run::new(Arc::clone(&spec)),
         first: Fact::Opened(spec),
         earlier: Vec::new(),
         refusal,
-        token,
         clock,
     };
     let parent_hold = parent.map(|parent| HoldId { run: parent.spec.run_id.clone(), attempt: 1 });
-    let (handle, task) = life(executor, request, origin, parent_hold)?;
+    let (handle, unlived) = life(executor, request, origin, parent_hold)?;
     if let Some(parent) = parent {
-        parent.shared.adopt(Arc::clone(&task.shared));
+        parent.shared.adopt(&unlived.life.shared);
     }
-    Ok((handle, task))
+    Ok((handle, unlived))
 }
 
 fn earlier(at: crate::time::Timestamp, margin: Duration) -> crate::time::Timestamp {
@@ -209,7 +204,6 @@ pub(crate) struct Origin {
     /// What is kept of the earlier lives.
     pub(crate) earlier: Vec<Record>,
     pub(crate) refusal: Option<RunError>,
-    pub(crate) token: CancellationToken,
     pub(crate) clock: Clock,
 }
 
@@ -219,18 +213,17 @@ pub(crate) fn life(
     request: RunRequest,
     origin: Origin,
     parent_hold: Option<HoldId>,
-) -> Result<(RunHandle, RunTask), StartError> {
-    let Origin { run, first, earlier, mut refusal, token, clock } = origin;
+) -> Result<(RunHandle, Unlived), StartError> {
+    let Origin { run, first, earlier, mut refusal, clock } = origin;
     let spec = Arc::clone(run.spec());
     let shared = Arc::new(Shared::new(
         Arc::clone(&spec),
         Arc::clone(executor),
-        token,
         clock,
         run.deadline(),
         request.events,
     ));
-    executor.register(&shared)?;
+    let place = executor.register(&shared)?;
     for finalizer in request.finalizers {
         shared.register(finalizer);
     }
@@ -244,7 +237,7 @@ pub(crate) fn life(
             Err(error) => refusal = Some(RunError::new(ErrorKind::Invalid, error.to_string())),
         }
     }
-    let now = clock.now();
+    let now = clock.start();
     let logged = spec.ports.audit || spec.ports.checkpoint;
     let log = logged.then(|| {
         let checkpointer = executor.ports.checkpointer.clone().filter(|_| spec.ports.checkpoint);
@@ -270,15 +263,13 @@ pub(crate) fn life(
         begun: false,
         deaf: false,
     };
-    let handle = RunHandle::new(Arc::clone(&shared));
-    Ok((handle, RunTask { life: Box::pin(open(life, first)), shared }))
+    Ok((RunHandle::new(shared), Unlived { life, first, place }))
 }
 
-/// A life's part of the log begins with what the run was asked to be, or with its resumption.
-async fn open(mut life: Life, first: Fact) {
-    if let Some(log) = &mut life.log {
-        // Nobody records yet, so nothing can refuse.
-        let _ = log.put(&life.run, first, Key::step(life.run.step())).await;
-    }
-    live(life).await;
+/// A life that has not begun.
+pub(crate) struct Unlived {
+    pub(crate) life: Life,
+    /// The fact that begins it, for the log.
+    pub(crate) first: Fact,
+    pub(crate) place: Place,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::task::Poll;
 
+use super::build::Unlived;
 use super::isolate::{Panicked, call, isolate};
 use super::log::Log;
 use super::shared::{Shared, millis, stop};
@@ -22,7 +23,7 @@ use crate::secret::Secrets;
 use crate::status::{ErrorKind, Outcome, RunError, RunStatus, Stats};
 use crate::time::Timestamp;
 use crate::tool::{Effect, Toolbox};
-use crate::transcript::{Entry, Reply, Steer};
+use crate::transcript::{Entry, Reply, Steer, Usage};
 
 /// See the module.
 pub(crate) struct Life {
@@ -55,16 +56,25 @@ pub(crate) struct Setup {
 /// Why the loop cannot go on as planned: the run is to be stopped.
 pub(crate) type Flow = Result<(), Stop>;
 
-/// Lives a life to its end. Nothing of it unwinds into the task.
-pub(crate) async fn live(mut life: Life) {
-    let crashed = guarded(drive(&mut life)).await;
-    if let Some(panicked) = crashed {
-        life.crashed(&panicked);
-    }
-    if let Some(panicked) = guarded(super::settle::settle(&mut life)).await {
-        tracing::error!(run = %life.run.spec().run_id, panic = %panicked.0, "settling crashed");
-        life.crashed(&panicked);
-        super::settle::give_up(&life, "settling crashed");
+impl Unlived {
+    /// Lives the life to its end. Nothing of it unwinds into the task.
+    pub(crate) async fn live(self) {
+        let Self { mut life, first, place } = self;
+        if life.log.is_some() {
+            Box::pin(life.open(first)).await;
+        }
+        if let Some(panicked) = guarded(drive(&mut life)).await {
+            life.crashed(&panicked);
+        }
+        // On the heap: a run that waits for its model should not carry the room for its settling.
+        if !super::settle::settle_at_once(&mut life)
+            && let Some(panicked) = guarded(Box::pin(super::settle::settle(&mut life))).await
+        {
+            tracing::error!(run = %life.run.spec().run_id, panic = %panicked.0, "settling crashed");
+            life.crashed(&panicked);
+            super::settle::give_up(&life, "settling crashed");
+        }
+        drop(place);
     }
 }
 
@@ -96,12 +106,20 @@ async fn drive(life: &mut Life) {
             },
         };
         if let Err(stop) = flow {
-            life.stop(stop).await;
+            Box::pin(life.stop(stop)).await;
         }
     }
 }
 
 impl Life {
+    /// Begins this life's part of the log: with what the run was asked to be, or its resumption.
+    async fn open(&mut self, first: Fact) {
+        if let Some(log) = &mut self.log {
+            // Nobody records yet, so nothing can refuse.
+            let _ = log.put(&self.run, first, Key::step(self.run.step())).await;
+        }
+    }
+
     /// A stop that is due before the next effect. The start of the record comes before any.
     fn must_stop(&mut self, next: Next) -> Option<Stop> {
         if next == Next::Admit(Gate::Record) {
@@ -115,15 +133,8 @@ impl Life {
 
     /// Takes in a fact and appends it to the log.
     pub(crate) async fn note(&mut self, fact: Fact) -> Flow {
-        let at = self.shared.clock().now();
         let key = if self.log.is_some() { self.key_of(&fact) } else { Key::step(0) };
-        if let Err(misuse) = self.run.apply(at, &fact) {
-            tracing::error!(run = %self.run.spec().run_id, %misuse, "the executor broke the plan");
-            return Err(stop(RunStatus::Error, ErrorKind::Kernel, misuse.to_string()));
-        }
-        if let Fact::Decided(_) | Fact::Acted(_) = fact {
-            self.shared.tally().write(self.run.tally());
-        }
+        self.take_in(self.shared.clock().now(), &fact)?;
         match &mut self.log {
             Some(log) => log
                 .put(&self.run, fact, key)
@@ -131,6 +142,18 @@ impl Life {
                 .map_err(|error| Stop { status: RunStatus::Error, error: Some(error) }),
             None => Ok(()),
         }
+    }
+
+    /// Takes in a fact, for a run without a log.
+    pub(crate) fn take_in(&mut self, at: Timestamp, fact: &Fact) -> Flow {
+        if let Err(misuse) = self.run.apply(at, fact) {
+            tracing::error!(run = %self.run.spec().run_id, %misuse, "the executor broke the plan");
+            return Err(stop(RunStatus::Error, ErrorKind::Kernel, misuse.to_string()));
+        }
+        if let Fact::Decided(_) | Fact::Acted(_) = fact {
+            self.shared.tally().write(self.run.tally());
+        }
+        Ok(())
     }
 
     fn key_of(&self, fact: &Fact) -> Key {
@@ -162,14 +185,12 @@ impl Life {
 
     async fn decide(&mut self, step: u32) -> Flow {
         self.begin();
-        self.steer().await?;
-        if let Some(log) = &mut self.log
-            && log.save_is_due(self.shared.clock().now())
-        {
-            // A save fails open: what was not saved waits for the next one.
-            let _ = log.save(&self.run).await;
+        if self.log.is_some() || self.watcher.is_some() || self.shared.is_steered() {
+            Box::pin(self.before_step(step)).await?;
+            if self.run.end().is_some() {
+                return Ok(());
+            }
         }
-        self.tell_watcher(|watcher| watcher.step(step));
         self.shared.emit(|| Event::StepStarted { step });
 
         let turn = Turn {
@@ -186,12 +207,45 @@ impl Life {
         let attempt = self.stops.attempt(effect, None).await;
         drop(turn);
         let noted = match attempt.result {
-            Some(result) => self.decided(step, result).await,
+            Some(result) => {
+                let (fact, usage) = self.decided(step, result);
+                if self.log.is_none() && !self.is_charged() {
+                    self.take_in(self.shared.clock().now(), &fact)
+                } else {
+                    // On the heap: a run without ports should not carry the room for it.
+                    Box::pin(self.note_and_charge(fact, usage)).await
+                }
+            }
             None => Ok(()),
         };
         match attempt.stop {
             Some(stop) => Err(stop),
             None => noted,
+        }
+    }
+
+    /// What comes before the model is asked: steering, a save that is due, the critic.
+    async fn before_step(&mut self, step: u32) -> Flow {
+        self.steer().await?;
+        if let Some(log) = &mut self.log
+            && log.save_is_due(self.shared.clock().now())
+        {
+            // A save fails open: what was not saved waits for the next one.
+            let _ = log.save(&self.run).await;
+        }
+        self.tell_watcher(|watcher| watcher.step(step));
+        Ok(())
+    }
+
+    fn is_charged(&self) -> bool {
+        self.parent_hold.is_some() || self.run.hold().is_some()
+    }
+
+    async fn note_and_charge(&mut self, fact: Fact, usage: Option<Usage>) -> Flow {
+        self.note(fact).await?;
+        match usage {
+            Some(_) => self.charge().await,
+            None => Ok(()),
         }
     }
 
@@ -238,21 +292,22 @@ impl Life {
         Ok(())
     }
 
-    async fn decided(
-        &mut self,
+    /// The fact that a decision makes, and the usage to charge for it.
+    fn decided(
+        &self,
         step: u32,
         result: Result<Result<Reply, ModelError>, Panicked>,
-    ) -> Flow {
+    ) -> (Fact, Option<Usage>) {
         let error = match result {
-            Ok(Ok(reply)) => return self.replied(step, reply).await,
+            Ok(Ok(reply)) => return self.replied(step, reply),
             Ok(Err(error)) => error.to_run_error(),
             Err(panicked) => RunError::new(ErrorKind::Model, format!("the model {panicked}")),
         };
         let error = RunError { message: self.secrets.redact(error.message), ..error };
-        self.note(Fact::Undecided { step, error }).await
+        (Fact::Undecided { step, error }, None)
     }
 
-    async fn replied(&mut self, step: u32, mut reply: Reply) -> Flow {
+    fn replied(&self, step: u32, mut reply: Reply) -> (Fact, Option<Usage>) {
         if !self.secrets.is_empty() {
             reply.text = self.secrets.redact(reply.text);
         }
@@ -260,18 +315,14 @@ impl Life {
             self.tools.get(&call.name).map_or(Effect::ReadOnly, |tool| tool.spec().effect)
         });
         let effects = effects.collect();
-        let usage = reply.usage;
+        let usage = Some(reply.usage).filter(|usage| *usage != Usage::default());
         let reply = Arc::new(reply);
         self.shared.emit(|| Event::Decided {
             step,
             text: reply.text.clone(),
             calls: u32::try_from(reply.calls.len()).unwrap_or(u32::MAX),
         });
-        self.note(Fact::Decided(Arc::new(Decided { step, reply, effects }))).await?;
-        if usage == crate::transcript::Usage::default() {
-            return Ok(());
-        }
-        Box::pin(self.charge()).await
+        (Fact::Decided(Decided { step, reply, effects }), usage)
     }
 
     /// What this life has spent so far.

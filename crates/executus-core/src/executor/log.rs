@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::isolate::{call, drop_quietly, isolate};
+use super::isolate::{Panicked, call, drop_quietly, isolate};
 use super::stops::within;
 use crate::id::Key;
 use crate::machine::{Digester, Run};
@@ -76,7 +76,11 @@ impl Log {
         }
         let earlier = std::mem::take(&mut self.earlier);
         for record in earlier.iter().chain(&waiting) {
-            self.record(record).await?;
+            match self.offer(record) {
+                Offered::Taken => {}
+                Offered::Refused(error) => return Err(error),
+                Offered::Full => self.insist(record).await?,
+            }
         }
         if self.checkpointer.is_some() {
             self.waiting = waiting;
@@ -98,29 +102,34 @@ impl Log {
         self.seq += 1;
         let state = self.digester.digest(run);
         let record = Record { seq: self.seq, at: run.last_at(), key, fact, state };
-        let recorded = self.record(&record).await;
+        let recorded = match self.offer(&record) {
+            Offered::Taken => Ok(()),
+            Offered::Refused(error) => Err(error),
+            Offered::Full => Box::pin(self.insist(&record)).await,
+        };
         if self.checkpointer.is_some() || !self.attached {
             self.waiting.push(record);
         }
         recorded
     }
 
-    async fn record(&self, record: &Record) -> Result<(), RunError> {
-        let Some(recorder) = &self.recorder else { return Ok(()) };
+    fn offer(&self, record: &Record) -> Offered {
+        let Some(recorder) = &self.recorder else { return Offered::Taken };
         match call(|| recorder.record(record)) {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(AuditError::Full)) => {}
-            Ok(Err(error)) => return Err(audit_error(&error)),
-            Err(panicked) => {
-                return Err(RunError::new(ErrorKind::Audit, format!("the audit {panicked}")));
-            }
+            Ok(Ok(())) => Offered::Taken,
+            Ok(Err(AuditError::Full)) => Offered::Full,
+            Ok(Err(error)) => Offered::Refused(audit_error(&error)),
+            Err(panicked) => Offered::Refused(panic_error(&panicked)),
         }
-        // The queue is full: wait for it once, within the limit.
+    }
+
+    /// The queue is full: waits for it once, within the limit.
+    async fn insist(&self, record: &Record) -> Result<(), RunError> {
         self.flush().await?;
-        match call(|| recorder.record(record)) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(audit_error(&error)),
-            Err(panicked) => Err(RunError::new(ErrorKind::Audit, format!("the audit {panicked}"))),
+        match self.offer(record) {
+            Offered::Taken => Ok(()),
+            Offered::Refused(error) => Err(error),
+            Offered::Full => Err(audit_error(&AuditError::Full)),
         }
     }
 
@@ -130,9 +139,7 @@ impl Log {
         match within(isolate(|| recorder.flush()), self.limit).await {
             Some(Ok(Ok(()))) => Ok(()),
             Some(Ok(Err(error))) => Err(audit_error(&error)),
-            Some(Err(panicked)) => {
-                Err(RunError::new(ErrorKind::Audit, format!("the audit {panicked}")))
-            }
+            Some(Err(panicked)) => Err(panic_error(&panicked)),
             None => Err(RunError::new(ErrorKind::Audit, "the audit did not flush in time")),
         }
     }
@@ -180,6 +187,17 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.detach();
     }
+}
+
+/// What became of a record.
+enum Offered {
+    Taken,
+    Full,
+    Refused(RunError),
+}
+
+fn panic_error(panicked: &Panicked) -> RunError {
+    RunError::new(ErrorKind::Audit, format!("the audit {panicked}"))
 }
 
 fn audit_error(error: &AuditError) -> RunError {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 use tokio::sync::broadcast;
@@ -42,7 +42,8 @@ impl RunRequest {
     #[must_use]
     pub fn new(model: Arc<dyn Model>) -> Self {
         let empty: Arc<str> = Arc::default();
-        let null: Arc<Value> = Arc::default();
+        static NULL: LazyLock<Arc<Value>> = LazyLock::new(Arc::default);
+        let null = Arc::clone(&NULL);
         Self {
             model,
             tools: Toolbox::default(),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio_util::sync::CancellationToken;
 
 use super::build::{Origin, life};
 use super::isolate::isolate;
@@ -111,7 +110,7 @@ impl Executor {
         self.settle_dead_hold(&folded).await?;
 
         let clock = Clock::system();
-        let now = clock.now();
+        let now = clock.start();
         let left = folded.deadline().since(folded.last_at());
         let attempt = folded.attempt() + 1;
         let fact = Fact::Resumed { from_seq, attempt, deadline: now.after(left) };
@@ -127,11 +126,10 @@ impl Executor {
             first: fact,
             earlier: saved.records,
             refusal: None,
-            token: CancellationToken::new(),
             clock,
         };
-        let (handle, task) = life(&self.0, request, origin, None)?;
-        spawn(task)?;
+        let (handle, unlived) = life(&self.0, request, origin, None)?;
+        spawn(unlived)?;
         Ok(handle)
     }
 

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -93,13 +94,18 @@ struct Cell {
     steering: VecDeque<Arc<Steer>>,
     finalizers: Vec<Finalizer>,
     children: Vec<Arc<Shared>>,
+    /// The run's task, waiting for an effect.
+    waker: Option<Waker>,
 }
 
 /// See the module.
 pub(crate) struct Shared {
     spec: Arc<RunSpec>,
     executor: Arc<Inner>,
-    token: CancellationToken,
+    /// Whether a stop was asked for or the outcome is claimed; set before the token is cancelled.
+    stopping: AtomicBool,
+    /// Made when somebody first asks for it.
+    token: OnceLock<CancellationToken>,
     clock: Clock,
     deadline: Timestamp,
     tally: LiveTally,
@@ -118,7 +124,6 @@ impl Shared {
     pub(crate) fn new(
         spec: Arc<RunSpec>,
         executor: Arc<Inner>,
-        token: CancellationToken,
         clock: Clock,
         deadline: Timestamp,
         events: Option<broadcast::Sender<Event>>,
@@ -126,7 +131,8 @@ impl Shared {
         Self {
             spec,
             executor,
-            token,
+            stopping: AtomicBool::new(false),
+            token: OnceLock::new(),
             clock,
             deadline,
             tally: LiveTally::default(),
@@ -144,8 +150,46 @@ impl Shared {
         &self.executor
     }
 
+    /// Cancelled when the run stops.
     pub(crate) fn token(&self) -> &CancellationToken {
-        &self.token
+        let token = self.token.get_or_init(CancellationToken::new);
+        // Either this sees the stop, or the stop sees the token.
+        if self.stopping.load(Ordering::SeqCst) {
+            token.cancel();
+        }
+        token
+    }
+
+    /// Tells everybody that the run stops: its task, its tools, its children, who waits for it.
+    pub(crate) fn announce_stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        if let Some(token) = self.token.get() {
+            token.cancel();
+        }
+        let (waker, children) = {
+            let mut cell = self.cell.lock();
+            (cell.waker.take(), cell.children.clone())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        for child in children {
+            child.request_stop(cancelled("the delegating run ended"));
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Wakes the run's task when a stop is asked for. Returns whether one has been already.
+    pub(crate) fn wake_on_stop(&self, waker: &Waker) -> bool {
+        let mut cell = self.cell.lock();
+        if cell.stop.is_some() || cell.claimed.is_some() {
+            return true;
+        }
+        match &cell.waker {
+            Some(known) if known.will_wake(waker) => {}
+            Some(_) | None => cell.waker = Some(waker.clone()),
+        }
+        false
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -177,23 +221,22 @@ impl Shared {
             }
             cell.stop = Some((stop, Instant::now()));
         }
-        self.token.cancel();
-        self.changed.notify_waiters();
+        self.announce_stop();
     }
 
-    /// The stop that was asked for. A token cancelled from above means that the parent ended.
+    /// The stop that was asked for, or claimed by the deadline.
     pub(crate) fn requested_stop(&self) -> Option<Stop> {
-        if !self.token.is_cancelled() {
+        if !self.stopping.load(Ordering::SeqCst) {
             return None;
         }
         let cell = self.cell.lock();
-        if let Some(claimed) = &cell.claimed {
-            return Some(Stop { status: claimed.status, error: claimed.error.clone() });
+        match (&cell.claimed, &cell.stop) {
+            (Some(claimed), _) => {
+                Some(Stop { status: claimed.status, error: claimed.error.clone() })
+            }
+            (None, Some((stop, _))) => Some(stop.clone()),
+            (None, None) => None,
         }
-        if let Some((stop, _)) = &cell.stop {
-            return Some(stop.clone());
-        }
-        Some(cancelled("the delegating run ended"))
     }
 
     /// Claims the outcome; whoever comes first decides it. Returns the one that counts.
@@ -205,8 +248,7 @@ impl Shared {
                 None => Arc::clone(cell.claimed.insert(Arc::new(outcome()))),
             }
         };
-        self.token.cancel();
-        self.changed.notify_waiters();
+        self.announce_stop();
         claimed
     }
 
@@ -222,6 +264,10 @@ impl Shared {
 
     pub(crate) fn steer(&self, steer: Steer) {
         self.cell.lock().steering.push_back(Arc::new(steer));
+    }
+
+    pub(crate) fn is_steered(&self) -> bool {
+        !self.cell.lock().steering.is_empty()
     }
 
     pub(crate) fn next_steer(&self) -> Option<Arc<Steer>> {
@@ -248,8 +294,16 @@ impl Shared {
         taken
     }
 
-    pub(crate) fn adopt(&self, child: Arc<Self>) {
-        self.cell.lock().children.push(child);
+    pub(crate) fn has_finalizers_or_children(&self) -> bool {
+        let cell = self.cell.lock();
+        !cell.finalizers.is_empty() || !cell.children.is_empty()
+    }
+
+    pub(crate) fn adopt(&self, child: &Arc<Self>) {
+        self.cell.lock().children.push(Arc::clone(child));
+        if self.stopping.load(Ordering::SeqCst) {
+            child.request_stop(cancelled("the delegating run ended"));
+        }
     }
 
     pub(crate) fn take_children(&self) -> Vec<Arc<Self>> {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::isolate::{Isolated, Panicked};
 use super::shared::{GRACE, Shared, stop, timeout};
@@ -19,17 +18,12 @@ use crate::time::Timestamp;
 
 type Changed = Pin<Box<dyn Future<Output = Option<watch::Receiver<Directive>>> + Send>>;
 
-/// See the module. The timers are made when an effect first has to wait: instant ones need none.
+/// See the module. The timer is made when an effect first has to wait: instant ones need none.
 pub(crate) struct Stops {
     shared: Arc<Shared>,
     deadline: Timestamp,
     directive: Option<Changed>,
-    alarm: Option<Pin<Box<Alarm>>>,
-}
-
-struct Alarm {
-    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
-    sleep: Pin<Box<Sleep>>,
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 /// How an effect went: what it brought, if it did, and what stopped it, if something did.
@@ -40,7 +34,7 @@ pub(crate) struct Attempt<T> {
 
 impl Stops {
     pub(crate) fn new(shared: Arc<Shared>, deadline: Timestamp) -> Self {
-        Self { shared, deadline, directive: None, alarm: None }
+        Self { shared, deadline, directive: None, sleep: None }
     }
 
     /// Follows a critic's directive from now on. Returns a stop that it has already asked for.
@@ -66,8 +60,8 @@ impl Stops {
             Some(_) | None => own,
         };
         let at = self.shared.clock().instant(self.deadline);
-        if let Some(alarm) = &mut self.alarm {
-            alarm.sleep.as_mut().reset(at);
+        if let Some(sleep) = &mut self.sleep {
+            sleep.as_mut().reset(at);
         }
         None
     }
@@ -90,20 +84,13 @@ impl Stops {
                 }
             }
         }
-        let alarm = self.alarm.get_or_insert_with(|| {
-            let at = self.shared.clock().instant(self.deadline);
-            Box::pin(Alarm {
-                cancelled: Box::pin(self.shared.token().clone().cancelled_owned()),
-                sleep: Box::pin(tokio::time::sleep_until(at)),
-            })
-        });
-        if alarm.cancelled.as_mut().poll(cx).is_ready() {
+        if self.shared.wake_on_stop(cx.waker()) {
             return Poll::Ready(self.shared.requested_stop().unwrap_or_else(timeout));
         }
-        match alarm.sleep.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(timeout()),
-            Poll::Pending => Poll::Pending,
-        }
+        let sleep = self.sleep.get_or_insert_with(|| {
+            Box::pin(tokio::time::sleep_until(self.shared.clock().instant(self.deadline)))
+        });
+        sleep.as_mut().poll(cx).map(|()| timeout())
     }
 
     /// Performs an effect until it is done or something stops it. A stopped effect sees its token
@@ -130,8 +117,8 @@ impl Stops {
         match first {
             Ok(result) => Attempt { result, stop: None },
             Err(stop) => {
-                self.shared.token().cancel();
-                let result = tokio::time::timeout(GRACE, effect).await.ok();
+                self.shared.announce_stop();
+                let result = Box::pin(tokio::time::timeout(GRACE, effect)).await.ok();
                 Attempt { result, stop: Some(stop) }
             }
         }

@@ -214,6 +214,9 @@ impl Run {
     /// gone: the run ended before they began. Returns the first denial that ends the run.
     fn fold_calls(&mut self) -> Option<ToolError> {
         let mut denial = None;
+        if self.state.open.is_empty() {
+            return denial;
+        }
         for acted in self.state.open.drain(..).filter_map(|call| call.answer) {
             if let CallOutcome::Failed(error @ ToolError::Denied { ends_run: true, .. }) =
                 &acted.outcome
