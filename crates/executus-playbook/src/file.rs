@@ -121,10 +121,27 @@ fn read(text: &str) -> Result<RunFile, Problem> {
 }
 
 fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
-    let at = error.span().map_or(0, |span| span.start).min(text.len());
+    let span = error.span().unwrap_or_default();
+    let at = span.start.min(text.len());
+    let there = text.get(span).unwrap_or_default();
+    let line = text.get(at..).unwrap_or_default().lines().next().unwrap_or_default();
+    // The parser's own words for the commonest slips say little.
+    if error.message() == "duplicate key" {
+        return Problem::new(at, format!("`{there}` is there twice"), "each key and table once");
+    }
+    if error.message().starts_with("string values must be quoted") {
+        return match line.trim() {
+            "" => Problem::new(at, "the value is missing", "a value such as \"text\""),
+            _ => Problem::new(at, format!("`{there}` is no value"), "a text in quotes: \"text\""),
+        };
+    }
+    if there.starts_with(|c: char| c.is_control() && !matches!(c, '\n' | '\r')) {
+        let message = format!("the control character {}", there.escape_unicode());
+        return Problem::new(at, message, "a text without it, or an escape such as `\\u001b`");
+    }
     let (message, expected) = match error.message().split_once(", expected ") {
         Some((message, expected)) => (message, expected),
-        None => (error.message(), "valid TOML"),
+        None => (error.message(), "a TOML file"),
     };
     Problem::new(at, format!("not valid TOML: {message}"), expected)
 }

@@ -147,7 +147,7 @@ fn read_param<'a>(reader: &mut Reader<'a>, item: &Item<'a>, owner: Owner) -> Opt
 fn bound<'a>(reader: &mut Reader<'a>, item: &Item<'a>, ty: ParamType) -> Option<Number> {
     if !ty.is_numeric() {
         let message = format!("`{}` does not apply to type `{}`", item.key, ty.as_str());
-        reader.problem(item.key_at, message, "it with `integer` or `number` only");
+        reader.problem(item.key_at, message, "it on a parameter of type `integer` or `number`");
         return None;
     }
     match to_json(item.value).filter(|value| ty.admits(value)) {

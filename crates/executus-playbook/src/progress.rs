@@ -130,7 +130,7 @@ fn judge<'a>(step: &StepDef, acted: &'a Acted, known: &Known<'_>) -> Result<&'a 
         CallOutcome::Output(output) => output.text.as_str(),
         CallOutcome::Failed(error) => return Err(error.to_string()),
         CallOutcome::Unknown => {
-            return Err("the outcome is unknown: the run stopped during the call".into());
+            return Err("the outcome is unknown: the call was cut off".into());
         }
     };
     let Some(verify) = &step.verify else { return Ok(text) };

@@ -121,7 +121,9 @@ impl<'a> Section<'a> {
         expected: &str,
     ) -> Option<&Item<'a>> {
         let found = self.get(key);
-        if found.is_none() {
+        // A misspelt key is told as such, at its own place.
+        let misspelt = || self.entries.iter().any(|entry| nearest(entry.key, [key]).is_some());
+        if found.is_none() && !misspelt() {
             let message = format!("{} has no `{key}`", self.title);
             reader.problem(self.at, message, format!("`{key}` = {expected}"));
         }
@@ -227,11 +229,15 @@ impl<'a> Item<'a> {
             self.mistyped(reader, "a whole number above zero");
             return None;
         };
-        let value = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let value = value.filter(|value| *value > 0).and_then(|value| T::try_from(value).ok());
+        let value = i64::from_str_radix(integer.as_str(), integer.radix());
+        let message = || format!("`{}` is {integer}", self.key);
+        if value.as_ref().is_ok_and(|value| *value <= 0) || integer.as_str().starts_with('-') {
+            reader.problem(self.at, message(), "a whole number above zero");
+            return None;
+        }
+        let value = value.ok().and_then(|value| T::try_from(value).ok());
         if value.is_none() {
-            let message = format!("`{}` is {integer}", self.key);
-            reader.problem(self.at, message, "a whole number above zero that is not too large");
+            reader.problem(self.at, message(), "a smaller number");
         }
         value
     }

@@ -1,0 +1,194 @@
+//! A good run file, and tools that do what a test says.
+
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use executus_core::{
+    Executor, Limits, Model, ModelError, Outcome, Ports, Reply, RunRequest, Tool, ToolContext,
+    ToolError, ToolOutput, ToolSpec, Toolbox, Transcript, Turn,
+};
+use executus_playbook::{Playbook, RunFile};
+use serde_json::Value;
+use tokio::time::Instant;
+
+/// A file that uses most of what there is. Each of its lines is one of a kind.
+pub(crate) const GOOD: &str = r#"kind = "playbook"
+name = "report"
+
+[params]
+repo = { type = "string", default = "." }
+count = { type = "integer", default = 5, min = 1, max = 50 }
+token = { type = "string", sensitive = true, default = "s3cr3t-value" }
+
+[limits]
+hard_timeout = "2m"
+
+[[tool]] # log
+name = "log"
+kind = "process" # log
+description = "The newest commits"
+argv = ["git", "-C", "{repo}", "log", "-n", "{n}"]
+effect = "read_only" # log
+timeout = "10s"
+[tool.params]
+n = { type = "integer", default = 10 }
+
+[[tool]] # count
+name = "count"
+kind = "process" # count
+argv = ["wc", "-l", "{text}"]
+[tool.params]
+text = { type = "string" }
+
+[[step]] # history
+id = "history"
+description = "Read the history of {repo}"
+tool = "log"
+args = { n = 20 }
+store_as = "history"
+verify = { contains = " " }
+on_failure = "abort"
+failure_message = "No history in {repo}"
+
+[[step]] # total
+id = "total"
+tool = "count"
+args = { text = "{history}" }
+store_as = "total"
+on_failure = "retry"
+
+[output]
+template = "{history}: {total}"
+"#;
+
+pub(crate) fn load(text: &str) -> Arc<RunFile> {
+    Arc::new(RunFile::parse("test.toml", text).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// A call as its tool saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) tool: String,
+    pub(crate) args: Value,
+    pub(crate) at: Instant,
+}
+
+type Answers = Mutex<VecDeque<Result<String, ToolError>>>;
+
+/// A tool that gives its answers one after the other; after the last it echoes its arguments.
+pub(crate) struct Answering {
+    spec: ToolSpec,
+    answers: Answers,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+#[async_trait]
+impl Tool for Answering {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    async fn call(&self, _: &ToolContext, args: &Value) -> Result<ToolOutput, ToolError> {
+        let seen =
+            Seen { tool: self.spec.name.to_string(), args: args.clone(), at: Instant::now() };
+        self.seen.lock().push(seen);
+        let answer = self.answers.lock().pop_front();
+        match answer {
+            Some(Ok(text)) if text == "hang" => std::future::pending().await,
+            Some(answer) => answer.map(ToolOutput::text),
+            None => Ok(ToolOutput::text(args.to_string())),
+        }
+    }
+}
+
+/// Makes a file's tools real, without any process.
+pub(crate) struct Bench {
+    pub(crate) file: Arc<RunFile>,
+    pub(crate) tools: Toolbox,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// What a run came to.
+pub(crate) struct Ran {
+    pub(crate) outcome: Arc<Outcome>,
+    pub(crate) transcript: Transcript,
+    pub(crate) seen: Vec<Seen>,
+    pub(crate) inputs: Value,
+}
+
+impl Bench {
+    pub(crate) fn new(text: &str, answers: &[(&str, &[Result<&str, &str>])]) -> Self {
+        let file = load(text);
+        let seen = Arc::new(Mutex::default());
+        let tools = file.tools.iter().map(|tool| {
+            let of = answers.iter().find(|(name, _)| *name == &*tool.name);
+            let queue = of.map(|(_, answers)| *answers).unwrap_or_default().iter();
+            let queue = queue.map(|answer| answer.map(str::to_owned).map_err(ToolError::failed));
+            let answers = Mutex::new(queue.collect());
+            let tool: Arc<dyn Tool> =
+                Arc::new(Answering { spec: tool.spec(), answers, seen: Arc::clone(&seen) });
+            tool
+        });
+        let tools = Toolbox::new(tools).unwrap();
+        Self { file, tools, seen }
+    }
+
+    pub(crate) fn request(&self, playbook: Playbook) -> (RunRequest, Arc<Observed>, Value) {
+        let bound = self.file.bind(&[], &|_| None).unwrap();
+        let limits = Limits {
+            max_steps: playbook.max_replies(),
+            ..self.file.limits.over(Limits::default())
+        };
+        let model = Arc::new(Observed { playbook, last: Mutex::default() });
+        let request = RunRequest::new(Arc::clone(&model) as Arc<dyn Model>)
+            .tools(self.tools.clone())
+            .inputs(bound.inputs.clone())
+            .secrets(bound.secrets)
+            .limits(limits);
+        (request, model, bound.inputs)
+    }
+
+    pub(crate) async fn run(&self, playbook: Playbook) -> Ran {
+        let (request, model, inputs) = self.request(playbook);
+        let handle = Executor::new(Ports::default()).start(request).unwrap();
+        let outcome = handle.settled().await.outcome.clone();
+        let transcript = model.last.lock().clone();
+        Ran { outcome, transcript, seen: self.seen(), inputs }
+    }
+
+    pub(crate) fn playbook(&self) -> Playbook {
+        Playbook::new(Arc::clone(&self.file)).unwrap()
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().clone()
+    }
+}
+
+impl Ran {
+    pub(crate) fn error(&self) -> &str {
+        self.outcome.error.as_ref().map(|error| error.message.as_str()).unwrap_or_default()
+    }
+
+    /// How long lay between two calls.
+    pub(crate) fn gap(&self, first: usize) -> Duration {
+        self.seen[first + 1].at - self.seen[first].at
+    }
+}
+
+/// A playbook that remembers what it last decided from.
+pub(crate) struct Observed {
+    playbook: Playbook,
+    pub(crate) last: Mutex<Transcript>,
+}
+
+#[async_trait]
+impl Model for Observed {
+    async fn decide(&self, turn: &Turn) -> Result<Reply, ModelError> {
+        *self.last.lock() = turn.transcript().clone();
+        self.playbook.decide(turn).await
+    }
+}
