@@ -158,6 +158,12 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
     }
     let name = section.require(reader, "name", "\"a-name\"").copied();
     let name = name.and_then(|item| item.filled(reader, "a name"));
+    if let Some((text, decoded)) =
+        name.and_then(|text| Some((text, text.value.find(char::is_control)?)))
+    {
+        let message = "the name holds a control character";
+        reader.problem(text.offset(decoded), message, "a name of one line");
+    }
     let model = section.get("model").and_then(|item| read_model(reader, item));
     let params = section.get("params");
     let params = params.map(|item| read_params(reader, "[params]", item, Owner::Run));

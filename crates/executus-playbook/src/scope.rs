@@ -30,6 +30,10 @@ impl Scope {
         self.names.insert(name.to_owned())
     }
 
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.names.remove(name);
+    }
+
     pub(crate) fn contains(&self, name: &str) -> bool {
         self.names.contains(name)
     }

@@ -1,5 +1,6 @@
 //! Reading `[[step]]`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use regex::Regex;
@@ -48,19 +49,16 @@ pub(crate) fn read_steps<'a>(
     if elements.is_empty() && matches!(item.value, DeValue::Array(_)) {
         reader.problem(item.at, "there are no steps", "at least one `[[step]]` table");
     }
-    let mut ids: Vec<&str> = Vec::new();
+    let mut ids = BTreeSet::new();
     let mut steps = Vec::new();
     for element in &elements {
         let Some(table) = element.table(reader, "a `[[step]]` table") else { continue };
         let section = Section::strict(reader, "[[step]]", element.at, table, &KEYS);
         let id = section.require(reader, "id", "\"a_name\"").copied();
         let id = id.and_then(|item| item.name(reader));
-        if let Some(id) = id {
-            if ids.contains(&id.value) {
-                let message = format!("a second step is called `{}`", id.value);
-                reader.problem(id.at, message, "an id of its own for each step");
-            }
-            ids.push(id.value);
+        if let Some(id) = id.filter(|id| !ids.insert(id.value)) {
+            let message = format!("a second step is called `{}`", id.value);
+            reader.problem(id.at, message, "an id of its own for each step");
         }
         let step = read_step(reader, &section, id, around, scope);
         if let Some(name) = section.get("store_as").and_then(|item| item.name(reader))

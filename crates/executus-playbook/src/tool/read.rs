@@ -1,5 +1,6 @@
 //! Reading `[[tool]]`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use executus_core::Effect;
@@ -34,10 +35,15 @@ pub(crate) fn read_tools<'a>(
     item: &Item<'a>,
     run_params: &[ParamDef],
 ) -> Vec<Arc<ToolDef>> {
-    let mut tools: Vec<Arc<ToolDef>> = Vec::new();
+    let mut tools = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut scope = Scope::new(
+        "a parameter of the run or of this tool",
+        run_params.iter().map(|param| param.name.as_str()),
+    );
     for element in item.array(reader, "`[[tool]]` tables").unwrap_or_default() {
-        let Some((name, tool)) = read_tool(reader, &element, run_params) else { continue };
-        if tools.iter().any(|other| other.name == tool.name) {
+        let Some((name, tool)) = read_tool(reader, &element, &mut scope) else { continue };
+        if !names.insert(name.value) {
             let message = format!("a second tool is called `{}`", tool.name);
             reader.problem(name.at, message, "a name of its own for each tool");
         }
@@ -49,7 +55,7 @@ pub(crate) fn read_tools<'a>(
 fn read_tool<'a>(
     reader: &mut Reader<'a>,
     item: &Item<'a>,
-    run_params: &[ParamDef],
+    scope: &mut Scope,
 ) -> Option<(Text<'a>, ToolDef)> {
     let table = item.table(reader, "a `[[tool]]` table")?;
     let section = Section::free(reader, "[[tool]]", item.at, table);
@@ -74,17 +80,13 @@ fn read_tool<'a>(
         .map(|item| read_params(reader, "[tool.params]", item, Owner::Tool))
         .unwrap_or_default();
 
-    let mut scope = Scope::new(
-        "a parameter of the run or of this tool",
-        run_params.iter().map(|param| param.name.as_str()),
-    );
-    for param in &params {
-        scope.add(&param.name);
-    }
-    let kind = match kind? {
-        Kind::Process => process(reader, &section, &scope, &params),
-        Kind::Http => http(reader, &section, &scope, &params),
-    };
+    // A parameter of the tool may hide one of the run; the tool after this one sees neither.
+    let own: Vec<_> = params.iter().filter(|param| scope.add(&param.name)).collect();
+    let kind = kind.and_then(|kind| match kind {
+        Kind::Process => process(reader, &section, scope, &params),
+        Kind::Http => http(reader, &section, scope, &params),
+    });
+    own.iter().for_each(|param| scope.remove(&param.name));
     let name = name?;
     let tool = ToolDef {
         name: name.value.into(),

@@ -211,32 +211,33 @@ async fn a_tool_that_is_not_there_fails_its_call() {
     assert_eq!(ran.error(), "step 2 \"total\" failed: there is no tool `count`; there are: log");
 }
 
+/// Interrupts the run of `GOOD` in its second step; what is kept of it.
+async fn interrupted(bench: &Bench) -> (Executor, RunId) {
+    let kept = Arc::new(MemoryCheckpointer::default());
+    let ports = || Ports { checkpointer: Some(kept.clone()), ..Ports::default() };
+    let executor = Executor::new(ports());
+    let run = RunId::new("interrupted").unwrap();
+    let request = bench.request(bench.playbook()).0.run_id(run.clone());
+    let handle = executor.start(request).unwrap();
+    while bench.seen().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let report = executor.shutdown(Duration::from_secs(5)).await;
+    assert!(report.unsettled.is_empty());
+    assert_eq!(handle.outcome().await.status, RunStatus::Interrupted);
+    (Executor::new(ports()), run)
+}
+
 /// After an interruption another instance goes on where the transcript ends.
 #[tokio::test(start_paused = true)]
 async fn a_playbook_is_resumed_from_its_transcript() {
-    let answers: &[_] = &[Ok("hang"), Ok("again")];
-    for (effect, result) in [
-        ("idempotent", Ok("a b: again")),
-        ("once", Err("step 2 \"total\" failed: the outcome is unknown: the call was cut off")),
-    ] {
+    let unknown = "step 2 \"total\" failed: the outcome is unknown: the call was cut off";
+    for (effect, result) in [("idempotent", Ok("a b: again")), ("once", Err(unknown))] {
         let text =
             GOOD.replace("name = \"count\"", &format!("name = \"count\"\neffect = \"{effect}\""));
         let bench =
-            Bench::new(&text, &[("log", &[Ok("a b"), Ok("not asked")]), ("count", answers)]);
-        let checkpointer = MemoryCheckpointer::default();
-        let ports =
-            || Ports { checkpointer: Some(Arc::new(checkpointer.clone())), ..Ports::default() };
-        let executor = Executor::new(ports());
-        let run = RunId::new("resumed").unwrap();
-        let handle = executor.start(bench.request(bench.playbook()).0.run_id(run.clone())).unwrap();
-        while bench.seen().len() < 2 {
-            tokio::task::yield_now().await;
-        }
-        let report = executor.shutdown(Duration::from_secs(5)).await;
-        assert!(report.unsettled.is_empty());
-        assert_eq!(handle.outcome().await.status, RunStatus::Interrupted);
-
-        let executor = Executor::new(ports());
+            Bench::new(&text, &[("log", &[Ok("a b")]), ("count", &[Ok("hang"), Ok("again")])]);
+        let (executor, run) = interrupted(&bench).await;
         let handle = executor.resume(&run, |_| bench.request(bench.playbook()).0).await.unwrap();
         let outcome = handle.settled().await.outcome.clone();
         let message = outcome.error.as_ref().map(|error| error.message.as_str());
@@ -246,14 +247,17 @@ async fn a_playbook_is_resumed_from_its_transcript() {
     }
 }
 
-/// A transcript of another file is an error that says so.
+/// A run goes on with its own file only; another one is an error that says so.
 #[tokio::test(start_paused = true)]
-async fn a_changed_file_is_not_resumed_blindly() {
-    let bench = Bench::new(GOOD, &[("log", &[Ok("a b")]), ("count", &[Ok("1")])]);
-    let ran = bench.run(bench.playbook()).await;
-    let other = load(&GOOD.replace("id = \"history\"", "id = \"past\""));
-    let report = Playbook::new(other).unwrap().report(&ran.inputs, &ran.transcript);
-    assert!(report.step_results.is_empty() && report.error.is_none());
+async fn another_file_does_not_go_on_with_a_run() {
+    let bench = Bench::new(GOOD, &[("log", &[Ok("a b")]), ("count", &[Ok("hang")])]);
+    let (executor, run) = interrupted(&bench).await;
+    let other = Bench::new(&GOOD.replace("id = \"history\"", "id = \"past\""), &[]);
+    let handle = executor.resume(&run, |_| other.request(other.playbook()).0).await.unwrap();
+    let outcome = handle.settled().await.outcome.clone();
+    let message = &outcome.error.as_ref().unwrap().message;
+    assert!(message.starts_with("the transcript is not that of this playbook"), "{message}");
+    assert!(other.seen().is_empty());
 }
 
 #[test]
