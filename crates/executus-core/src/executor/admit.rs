@@ -72,8 +72,8 @@ impl Life {
         let Some(palette) = &executor.ports.palette else { return self.pass(Gate::Resolve).await };
         let start = self.start();
         let names = self.setup.as_ref().map(|setup| setup.palette.clone()).unwrap_or_default();
-        let effect = isolate(|| palette.resolve(&start, &names));
-        let attempt = self.stops.attempt(effect, Some(executor.config.port_limit)).await;
+        let mut effect = isolate(|| palette.resolve(&start, &names));
+        let attempt = self.stops.attempt(&mut effect, Some(executor.config.port_limit)).await;
         if let Some(stop) = attempt.stop {
             return Err(stop);
         }
@@ -107,8 +107,8 @@ impl Life {
         let ask = asked.unwrap_or_else(|| whole(limits));
         let hold = self.run.hold_id();
         let caller = Arc::clone(&self.run.spec().caller_id);
-        let effect = isolate(|| budget.reserve(&hold, &caller, ask));
-        let attempt = self.stops.attempt(effect, Some(executor.config.port_limit)).await;
+        let mut effect = isolate(|| budget.reserve(&hold, &caller, ask));
+        let attempt = self.stops.attempt(&mut effect, Some(executor.config.port_limit)).await;
         match (attempt.result, attempt.stop) {
             (Some(Ok(Ok(()))), None) => self.pass(Gate::Reserve).await,
             (Some(Ok(Ok(()))), Some(stop)) => {
@@ -141,8 +141,8 @@ impl Life {
             tracing::warn!(run = %start.spec.run_id, "soft_timeout is 0; the critic gets 90 s");
             soft_timeout = Limits::SOFT_TIMEOUT;
         }
-        let effect = isolate(|| critic.monitor(&start, soft_timeout));
-        let attempt = self.stops.attempt(effect, Some(executor.config.port_limit)).await;
+        let mut effect = isolate(|| critic.monitor(&start, soft_timeout));
+        let attempt = self.stops.attempt(&mut effect, Some(executor.config.port_limit)).await;
         let error = match (attempt.result, attempt.stop) {
             (Some(Ok(Ok(watcher))), stopped) => {
                 self.watcher = watcher;

@@ -16,7 +16,7 @@ pub(crate) type Foreign<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) struct Panicked(pub(crate) String);
 
 impl Panicked {
-    fn from_payload(payload: Box<dyn Any + Send>) -> Self {
+    pub(crate) fn from_payload(payload: Box<dyn Any + Send>) -> Self {
         let message = match payload.downcast_ref::<&str>() {
             Some(text) => (*text).to_owned(),
             None => payload.downcast_ref::<String>().cloned().unwrap_or_default(),

@@ -2,10 +2,10 @@
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use super::build::Unlived;
 use super::isolate::{Panicked, call, isolate};
@@ -58,34 +58,46 @@ pub(crate) type Flow = Result<(), Stop>;
 
 impl Unlived {
     /// Lives the life to its end. Nothing of it unwinds into the task.
-    pub(crate) async fn live(self) {
-        let Self { mut life, first, place } = self;
-        if life.log.is_some() {
+    pub(crate) async fn live(mut self) {
+        let life = &mut self.life;
+        if let Some(first) = self.first.take() {
             Box::pin(life.open(first)).await;
         }
-        if let Some(panicked) = guarded(drive(&mut life)).await {
+        let crashed = {
+            let mut work = pin!(drive(life));
+            poll_fn(|cx| poll_guarded(work.as_mut(), cx)).await
+        };
+        if let Some(panicked) = crashed {
             life.crashed(&panicked);
         }
-        // On the heap: a run that waits for its model should not carry the room for its settling.
-        if !super::settle::settle_at_once(&mut life)
-            && let Some(panicked) = guarded(Box::pin(super::settle::settle(&mut life))).await
-        {
-            tracing::error!(run = %life.run.spec().run_id, panic = %panicked.0, "settling crashed");
-            life.crashed(&panicked);
-            super::settle::give_up(&life, "settling crashed");
+        if !super::settle::settle_at_once(life) {
+            // On the heap: a run that waits for its model should not carry the room for this.
+            Box::pin(settle(life)).await;
         }
-        drop(place);
     }
 }
 
-/// Runs our own code, which should not panic; if it does all the same, the run must still settle.
-async fn guarded(work: impl Future<Output = ()>) -> Option<Panicked> {
-    let mut work = pin!(work);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+async fn settle(life: &mut Life) {
+    let crashed = {
+        let mut work = pin!(super::settle::settle(life));
+        poll_fn(|cx| poll_guarded(work.as_mut(), cx)).await
+    };
+    if let Some(panicked) = crashed {
+        tracing::error!(run = %life.run.spec().run_id, panic = %panicked.0, "settling crashed");
+        life.crashed(&panicked);
+        super::settle::give_up(life, "settling crashed");
+    }
+}
+
+/// Polls our own code, which should not panic; if it does all the same, the run must still settle.
+fn poll_guarded(
+    work: Pin<&mut impl Future<Output = ()>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Panicked>> {
+    match catch_unwind(AssertUnwindSafe(|| work.poll(cx))) {
         Ok(poll) => poll.map(|()| None),
-        Err(payload) => Poll::Ready(call(|| std::panic::resume_unwind(payload)).err()),
-    })
-    .await
+        Err(payload) => Poll::Ready(Some(Panicked::from_payload(payload))),
+    }
 }
 
 async fn drive(life: &mut Life) {
@@ -203,8 +215,9 @@ impl Life {
             deadline: self.stops.deadline(),
             deltas: AtomicU32::new(0),
         };
-        let effect = isolate(|| self.model.decide(&turn));
-        let attempt = self.stops.attempt(effect, None).await;
+        let mut effect = isolate(|| self.model.decide(&turn));
+        let attempt = self.stops.attempt(&mut effect, None).await;
+        drop(effect);
         drop(turn);
         let noted = match attempt.result {
             Some(result) => {
@@ -352,8 +365,8 @@ impl Life {
         };
         let line = self.run.spec().run_id.clone();
         let limit = self.shared.executor().config.port_limit;
-        let effect = isolate(|| budget.charge(&hold, &line, spent));
-        let attempt = self.stops.attempt(effect, Some(limit)).await;
+        let mut effect = isolate(|| budget.charge(&hold, &line, spent));
+        let attempt = self.stops.attempt(&mut effect, Some(limit)).await;
         if let Some(stop) = attempt.stop {
             return Err(stop);
         }

@@ -1,6 +1,6 @@
 //! What can stop an effect that is under way: a stop that was asked for, the deadline, the critic.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -94,32 +94,54 @@ impl Stops {
     }
 
     /// Performs an effect until it is done or something stops it. A stopped effect sees its token
-    /// cancelled and has a short grace before it is dropped.
-    pub(crate) async fn attempt<T>(
-        &mut self,
-        mut effect: Isolated<'_, T>,
+    /// cancelled and has a short grace before it is given up.
+    pub(crate) fn attempt<'a, 'e, T>(
+        &'a mut self,
+        effect: &'a mut Isolated<'e, T>,
         limit: Option<Duration>,
-    ) -> Attempt<T> {
-        let mut limit = limit.map(|limit| (limit, None::<Pin<Box<Sleep>>>));
-        let first = poll_fn(|cx| {
-            if let Poll::Ready(result) = Pin::new(&mut effect).poll(cx) {
-                return Poll::Ready(Ok(Some(result)));
+    ) -> Attempting<'a, 'e, T> {
+        Attempting { stops: self, effect, limit, timer: None, stop: None }
+    }
+}
+
+/// See [`Stops::attempt`].
+pub(crate) struct Attempting<'a, 'e, T> {
+    stops: &'a mut Stops,
+    effect: &'a mut Isolated<'e, T>,
+    limit: Option<Duration>,
+    /// Runs out when the effect's own limit does; once something stops the run, when its grace does.
+    timer: Option<Pin<Box<Sleep>>>,
+    stop: Option<Stop>,
+}
+
+impl<T> Future for Attempting<'_, '_, T> {
+    type Output = Attempt<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Attempt<T>> {
+        let this = self.get_mut();
+        loop {
+            if let Poll::Ready(result) = Pin::new(&mut *this.effect).poll(cx) {
+                return Poll::Ready(Attempt { result: Some(result), stop: this.stop.take() });
             }
-            if let Some((limit, sleep)) = &mut limit {
-                let sleep = sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(*limit)));
-                if sleep.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Ok(None));
+            if let Some(limit) = this.limit.take() {
+                this.timer = Some(Box::pin(tokio::time::sleep(limit)));
+            }
+            let timed_out =
+                this.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+            if timed_out {
+                return Poll::Ready(Attempt { result: None, stop: this.stop.take() });
+            }
+            if this.stop.is_some() {
+                return Poll::Pending;
+            }
+            match this.stops.poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(stop) => {
+                    this.stops.shared.announce_stop();
+                    this.stop = Some(stop);
+                    this.timer = Some(Box::pin(tokio::time::sleep(GRACE)));
+                    // Once more, so that the effect and the timer know whom to wake.
                 }
-            }
-            self.poll(cx).map(Err)
-        })
-        .await;
-        match first {
-            Ok(result) => Attempt { result, stop: None },
-            Err(stop) => {
-                self.shared.announce_stop();
-                let result = Box::pin(tokio::time::timeout(GRACE, effect)).await.ok();
-                Attempt { result, stop: Some(stop) }
             }
         }
     }
