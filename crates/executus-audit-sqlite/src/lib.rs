@@ -1,1 +1,31 @@
-//! To come.
+//! The audit on SQLite: every run in one file.
+//!
+//! Of each record two forms are kept, written in one transaction. The *journal* holds the fact in
+//! full, for resume and replay, and is purged after a while. The *records* hold what people read:
+//! scrubbed, with the digest of the fact and of the state after it; nothing changes or deletes
+//! them. The record of a tool call holds the tool, its arguments, its result or error and how long
+//! it took, so that a trail can be read without putting facts together.
+//!
+//! [`SqliteAudit`] is the port. An [`AuditReader`] answers a host's queries, also without one and
+//! while another process records.
+
+mod config;
+mod error;
+mod schema;
+
+mod body;
+mod job;
+mod trail;
+
+mod audit;
+mod recorder;
+
+mod query;
+mod reader;
+
+pub use audit::SqliteAudit;
+pub use config::Config;
+pub use error::QueryError;
+pub use executus_sqlite::OpenError;
+pub use query::{AuditRecord, RunFilter, RunSummary};
+pub use reader::AuditReader;

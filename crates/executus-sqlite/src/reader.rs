@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rusqlite::Connection;
+use rusqlite::{Connection, Error as SqliteError};
 
 use crate::config::Config;
 use crate::connection;
@@ -69,18 +69,20 @@ impl Reader {
     ///
     /// # Errors
     /// An [`OpenError`]: a connection could not be opened. Inside, what the queries returned.
-    pub fn read<T>(
+    pub fn read<T, E: From<SqliteError>>(
         &self,
-        queries: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<rusqlite::Result<T>, OpenError> {
+        queries: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<Result<T, E>, OpenError> {
         let pool = &self.pool;
         let free = pool.free.lock().pop();
         let connection = match free {
             Some(connection) => connection,
             None => connection::reader(&pool.path, pool.busy_timeout, &pool.schema)?,
         };
-        let answer =
-            connection.unchecked_transaction().and_then(|transaction| queries(&transaction));
+        let answer = match connection.unchecked_transaction() {
+            Ok(transaction) => queries(&transaction),
+            Err(error) => Err(error.into()),
+        };
         // The transaction is over: a reader at rest must not hold up the log.
         if connection.is_autocommit() {
             let mut free = pool.free.lock();

@@ -1,0 +1,44 @@
+//! What can be set about the audit.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the audit lies, and how much it takes and keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The database file. It is created when it is not there; its folder is not.
+    pub path: PathBuf,
+    /// Records that may wait to be written: 4096.
+    pub queue: usize,
+    /// Bytes of the records that may wait: 64 MiB.
+    pub queue_bytes: usize,
+    /// How long a start, a flush or a close waits to become durable: 10 s.
+    pub wait: Duration,
+    /// How long another process that writes the same file is waited for: 5 s.
+    pub busy_timeout: Duration,
+    /// How long the journal of a closed run is kept: 30 days. `None` keeps it for ever. The records
+    /// stay.
+    pub journal_retention: Option<Duration>,
+}
+
+impl Config {
+    /// The defaults, for this file.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            queue: 4096,
+            queue_bytes: 64 << 20,
+            wait: Duration::from_secs(10),
+            busy_timeout: Duration::from_secs(5),
+            journal_retention: Some(Duration::from_secs(30 * 86_400)),
+        }
+    }
+
+    pub(crate) fn store(&self) -> executus_sqlite::Config {
+        let mut store = executus_sqlite::Config::new(&self.path);
+        store.queue = self.queue;
+        store.queue_bytes = self.queue_bytes;
+        store.busy_timeout = self.busy_timeout;
+        store
+    }
+}

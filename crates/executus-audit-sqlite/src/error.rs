@@ -1,0 +1,89 @@
+//! Why a query has no answer, and what the store's errors mean for a run.
+
+use std::sync::Arc;
+
+use executus_core::RunId;
+use executus_core::port::{AuditError, Cause};
+use executus_sqlite::{OpenError, StoreError};
+use thiserror::Error;
+
+/// Why a query has no answer.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// Nothing is recorded under this id.
+    #[error("no run `{run}` is recorded")]
+    NotFound {
+        /// What was asked for.
+        run: RunId,
+    },
+    /// The journal of the run was purged; its records are there.
+    #[error("the journal of run `{run}` was purged after its retention; its records are kept")]
+    Purged {
+        /// The run.
+        run: RunId,
+    },
+    /// A filter means nothing.
+    #[error("`{field}` is {value}; give it 0 or more")]
+    Negative {
+        /// Which field.
+        field: &'static str,
+        /// What it is.
+        value: i64,
+    },
+    /// Something in the file cannot be read as what it should be.
+    #[error("{what} of run `{run}` cannot be read; was the file changed by hand?")]
+    Damaged {
+        /// The run.
+        run: String,
+        /// What cannot be read.
+        what: String,
+        /// Why.
+        #[source]
+        source: Option<Cause>,
+    },
+    /// The file could not be opened for reading.
+    #[error(transparent)]
+    Open(OpenError),
+    /// The file could not be read.
+    #[error("the audit cannot be read")]
+    Failed {
+        /// What happened.
+        #[source]
+        source: Cause,
+    },
+}
+
+impl QueryError {
+    pub(crate) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Failed { source: Arc::new(error) }
+    }
+}
+
+/// What an error of the store means for the run that meets it.
+pub(crate) fn audit_error(error: StoreError) -> AuditError {
+    let message = error.to_string();
+    match error {
+        StoreError::Full { .. } => AuditError::Full,
+        StoreError::Busy { .. } => {
+            AuditError::Unavailable { message, source: Some(Arc::new(error)) }
+        }
+        _ => AuditError::Broken { message, source: Some(Arc::new(error)) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_worth_another_try() {
+        let path = || "a.db".into();
+        assert!(matches!(audit_error(StoreError::Full { path: path() }), AuditError::Full));
+        assert!(audit_error(StoreError::Busy { path: path() }).retry());
+        let full = audit_error(StoreError::DiskFull { path: path() });
+        assert!(!full.retry());
+        assert!(full.to_string().contains("no space left for a.db"), "{full}");
+        assert!(!audit_error(StoreError::Closed { path: path() }).retry());
+    }
+}

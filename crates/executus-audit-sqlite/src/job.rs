@@ -1,0 +1,344 @@
+//! What the audit has the writer thread do.
+
+use std::sync::Arc;
+
+use executus_core::digest::{Digest, Hasher};
+use executus_core::port::AuditError;
+use executus_core::record::Fact;
+use executus_core::{Outcome, Record, Reply, RunSpec};
+use executus_sqlite::rusqlite::{self, Connection, OptionalExtension, params};
+use executus_sqlite::{Job, StoreError};
+use tokio::sync::oneshot;
+
+use crate::body;
+use crate::error::audit_error;
+use crate::trail::Ack;
+
+/// An answer to somebody who waits.
+type Answer<T> = oneshot::Sender<Result<T, AuditError>>;
+
+/// See the module. Only rows are not waited for.
+pub(crate) enum Work {
+    Row(Box<Row>),
+    Start(Box<Start>, Answer<Started>),
+    Flush(Arc<Ack>, Answer<()>),
+    End(Box<End>, Arc<Ack>, Answer<()>),
+    Purge(Purge, Option<Answer<u32>>),
+}
+
+/// One record of a run, in both forms.
+pub(crate) struct Row {
+    pub(crate) ack: Arc<Ack>,
+    pub(crate) run: i64,
+    seq: i64,
+    at: i64,
+    step: u32,
+    call: Option<u32>,
+    args: Option<Digest>,
+    kind: &'static str,
+    body: String,
+    fact: String,
+    digest: Digest,
+    state: Digest,
+}
+
+impl Row {
+    /// Renders a record, on the thread of the run.
+    pub(crate) fn new(
+        run: i64,
+        ack: Arc<Ack>,
+        record: &Record,
+        reply: Option<&Reply>,
+    ) -> serde_json::Result<Self> {
+        let fact = serde_json::to_string(&record.fact)?;
+        let mut hasher = Hasher::new();
+        hasher.text(&fact);
+        Ok(Self {
+            ack,
+            run,
+            seq: record.seq.cast_signed(),
+            at: record.at.as_micros(),
+            step: record.key.step,
+            call: record.key.call,
+            args: record.key.args,
+            kind: record.fact.kind(),
+            body: body::of(&record.fact, reply)?,
+            digest: hasher.finish(),
+            fact,
+            state: record.state,
+        })
+    }
+
+    fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.ack.failure().is_some() {
+            return Ok(());
+        }
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO records (run, seq, at, step, call, args, kind, body, fact, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+        )?;
+        let inserted = insert.execute(params![
+            self.run,
+            self.seq,
+            self.at,
+            self.step,
+            self.call,
+            self.args.as_ref().map(Digest::as_bytes),
+            self.kind,
+            self.body,
+            self.digest.as_bytes(),
+            self.state.as_bytes(),
+        ])?;
+        if inserted == 0 {
+            return self.compare(connection);
+        }
+        connection
+            .prepare_cached("INSERT INTO journal (run, seq, fact) VALUES (?1, ?2, ?3)")?
+            .execute(params![self.run, self.seq, self.fact])
+            .map(drop)
+    }
+
+    /// A record that is kept already is kept as it is, and must be this one.
+    fn compare(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let kept: ([u8; 32], [u8; 32]) = connection
+            .prepare_cached("SELECT fact, state FROM records WHERE run = ?1 AND seq = ?2")?
+            .query_row([self.run, self.seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if kept != (*self.digest.as_bytes(), *self.state.as_bytes()) {
+            let message = format!("record {} is there already, with other content", self.seq);
+            self.ack.fail(AuditError::Conflict { message });
+        }
+        Ok(())
+    }
+
+    fn settle(&self, result: Result<(), StoreError>) {
+        match result {
+            Ok(()) => self.ack.commit(),
+            Err(error) => self.ack.fail(audit_error(error)),
+        }
+    }
+}
+
+/// The start of a life.
+pub(crate) struct Start {
+    pub(crate) spec: Arc<RunSpec>,
+    /// The spec as it is kept.
+    pub(crate) text: String,
+    pub(crate) attempt: u32,
+    found: Option<Result<Started, AuditError>>,
+}
+
+/// What is known of a run when a life of it starts.
+#[derive(Default)]
+pub(crate) struct Started {
+    pub(crate) run: i64,
+    pub(crate) last_seq: u64,
+    pub(crate) closed: bool,
+    pub(crate) reply: Option<Arc<Reply>>,
+}
+
+impl Start {
+    pub(crate) const fn new(spec: Arc<RunSpec>, text: String, attempt: u32) -> Self {
+        Self { spec, text, attempt, found: None }
+    }
+
+    fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let known: Option<(i64, bool, String)> = connection
+            .prepare_cached("SELECT id, closed, spec FROM runs WHERE run_id = ?1")?
+            .query_row([self.spec.run_id.as_str()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        self.found = Some(match known {
+            None => Ok(self.insert(connection)?),
+            Some((_, _, spec)) if self.attempt <= 1 && spec != self.text => {
+                let run = &self.spec.run_id;
+                let message = format!("run id `{run}` is taken by another run; choose a new one");
+                Err(AuditError::Conflict { message })
+            }
+            Some((run, closed, _)) => Ok(self.resume(connection, run, closed)?),
+        });
+        Ok(())
+    }
+
+    fn insert(&self, connection: &Connection) -> rusqlite::Result<Started> {
+        let spec = &self.spec;
+        let run = connection
+            .prepare_cached(
+                "INSERT INTO runs (run_id, format, subject_id, name, caller_id, channel_id,
+                   parent_run_id, spec, attempt, started_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .insert(params![
+                spec.run_id.as_str(),
+                spec.format,
+                spec.subject_id,
+                spec.name,
+                spec.caller_id,
+                spec.channel_id,
+                spec.parent_run_id.as_ref().map(|run| run.as_str()),
+                self.text,
+                self.attempt,
+                spec.started_at.as_micros(),
+            ])?;
+        Ok(Started { run, ..Started::default() })
+    }
+
+    fn resume(&self, connection: &Connection, run: i64, closed: bool) -> rusqlite::Result<Started> {
+        connection
+            .prepare_cached(
+                "UPDATE runs SET attempt = max(attempt, ?2), status = NULL, ended_at = NULL,
+                   output = NULL, error = NULL, stats = NULL, artifacts = NULL
+                 WHERE id = ?1 AND closed = 0",
+            )?
+            .execute(params![run, self.attempt])?;
+        let last_seq: i64 = connection
+            .prepare_cached("SELECT coalesce(max(seq), 0) FROM records WHERE run = ?1")?
+            .query_row([run], |row| row.get(0))?;
+        let decided: Option<String> = connection
+            .prepare_cached(
+                "SELECT journal.fact FROM records JOIN journal USING (run, seq)
+                 WHERE run = ?1 AND kind = 'decided' ORDER BY seq DESC LIMIT 1",
+            )?
+            .query_row([run], |row| row.get(0))
+            .optional()?;
+        let reply = match decided.and_then(|fact| serde_json::from_str(&fact).ok()) {
+            Some(Fact::Decided(decided)) => Some(decided.reply),
+            _ => None,
+        };
+        Ok(Started { run, last_seq: last_seq.cast_unsigned(), closed, reply })
+    }
+
+    fn settle(self, result: Result<(), StoreError>, answer: Answer<Started>) {
+        let lost = || Err(AuditError::Unavailable { message: "no answer".into(), source: None });
+        let found = self.found.unwrap_or_else(lost);
+        // Nobody there any more: the life goes on when it is started again.
+        let _ = answer.send(result.map_err(audit_error).and(found));
+    }
+}
+
+/// The end of a life or of the run.
+pub(crate) struct End {
+    run: i64,
+    closes: bool,
+    ended_at: i64,
+    status: &'static str,
+    output: Option<String>,
+    error: Option<String>,
+    stats: String,
+    artifacts: String,
+}
+
+impl End {
+    pub(crate) fn new(
+        run: i64,
+        closes: bool,
+        ended_at: i64,
+        outcome: &Outcome,
+    ) -> serde_json::Result<Self> {
+        let scrub = |text: &String| executus_core::text::scrub(text).into_owned();
+        Ok(Self {
+            run,
+            closes,
+            ended_at,
+            status: outcome.status.as_str(),
+            output: outcome.output.as_ref().map(scrub),
+            error: outcome.error.as_ref().map(body::scrubbed_text).transpose()?,
+            stats: serde_json::to_string(&outcome.stats)?,
+            artifacts: body::scrubbed_text(&outcome.artifacts)?,
+        })
+    }
+
+    fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection
+            .prepare_cached(
+                "UPDATE runs SET status = ?2, ended_at = max(started_at, ?3), output = ?4,
+                   error = ?5, stats = ?6, artifacts = ?7, closed = ?8
+                 WHERE id = ?1 AND closed = 0",
+            )?
+            .execute(params![
+                self.run,
+                self.status,
+                self.ended_at,
+                self.output,
+                self.error,
+                self.stats,
+                self.artifacts,
+                self.closes,
+            ])
+            .map(drop)
+    }
+}
+
+/// Removes the journal of some runs that were closed before a time.
+pub(crate) struct Purge {
+    pub(crate) before: i64,
+    purged: u32,
+}
+
+impl Purge {
+    /// How many runs one job takes: others wait for its transaction.
+    pub(crate) const RUNS: u32 = 16;
+
+    pub(crate) const fn new(before: i64) -> Self {
+        Self { before, purged: 0 }
+    }
+
+    fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut old = connection.prepare_cached(
+            "SELECT id FROM runs WHERE closed = 1 AND journaled = 1 AND ended_at < ?1
+             ORDER BY ended_at LIMIT ?2",
+        )?;
+        let old = old.query_map(params![self.before, Self::RUNS], |row| row.get::<_, i64>(0))?;
+        let old = old.collect::<rusqlite::Result<Vec<_>>>()?;
+        for run in &old {
+            connection.prepare_cached("DELETE FROM journal WHERE run = ?1")?.execute([run])?;
+            connection
+                .prepare_cached("UPDATE runs SET journaled = 0 WHERE id = ?1")?
+                .execute([run])?;
+        }
+        self.purged = u32::try_from(old.len()).unwrap_or(Self::RUNS);
+        Ok(())
+    }
+}
+
+impl Job for Work {
+    fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        match self {
+            Self::Row(row) => row.apply(connection),
+            Self::Start(start, _) => start.apply(connection),
+            Self::Flush(..) => Ok(()),
+            Self::End(end, ..) => end.apply(connection),
+            Self::Purge(purge, _) => purge.apply(connection),
+        }
+    }
+
+    fn settle(self, result: Result<(), StoreError>) {
+        // Whoever does not wait any more does not need the answer.
+        match self {
+            Self::Row(row) => row.settle(result),
+            Self::Start(start, answer) => start.settle(result, answer),
+            Self::Flush(ack, answer) | Self::End(_, ack, answer) => {
+                let result = result.map_err(audit_error);
+                let _ = answer.send(result.and_then(|()| ack.failure().map_or(Ok(()), Err)));
+            }
+            Self::Purge(purge, answer) => {
+                if let Some(answer) = answer {
+                    let _ = answer.send(result.map_err(audit_error).map(|()| purge.purged));
+                }
+            }
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        !matches!(self, Self::Row(_) | Self::Purge(_, None))
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Row(row) => size_of::<Row>() + row.body.len() + row.fact.len(),
+            Self::Start(..) | Self::Flush(..) | Self::End(..) | Self::Purge(..) => {
+                size_of::<Self>()
+            }
+        }
+    }
+}

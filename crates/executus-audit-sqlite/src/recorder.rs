@@ -1,0 +1,120 @@
+//! The trail of one life of one run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use executus_core::port::{AuditError, Recorder};
+use executus_core::record::Fact;
+use executus_core::{Outcome, Record, Timestamp};
+
+use crate::audit::{SqliteAudit, unfit};
+use crate::error::audit_error;
+use crate::job::{End, Row, Started, Work};
+use crate::trail::{Ack, Seat};
+
+/// See the module. Dropping it ends nothing: what was given is still written.
+pub(crate) struct SqliteRecorder {
+    audit: SqliteAudit,
+    seat: Seat,
+    ack: Arc<Ack>,
+    run: i64,
+    last_seq: u64,
+    /// How many rows were put into the queue.
+    given: AtomicU64,
+    /// When the newest record was made.
+    last_at: AtomicI64,
+}
+
+impl SqliteRecorder {
+    pub(crate) fn new(audit: SqliteAudit, seat: Seat, at: Timestamp, started: Started) -> Self {
+        let mut head = seat.head.lock();
+        // Another recorder of the run may have given more since the trail was read.
+        if started.last_seq >= head.newest {
+            head.newest = started.last_seq;
+            head.reply = started.reply.or(head.reply.take());
+        }
+        head.closed |= started.closed;
+        drop(head);
+        Self {
+            audit,
+            seat,
+            ack: Arc::default(),
+            run: started.run,
+            last_seq: started.last_seq,
+            given: AtomicU64::new(0),
+            last_at: AtomicI64::new(at.as_micros()),
+        }
+    }
+
+    async fn end(&self, outcome: &Outcome, closes: bool) -> Result<(), AuditError> {
+        let ended_at = self.last_at.load(Ordering::Relaxed);
+        let end = Box::new(End::new(self.run, closes, ended_at, outcome).map_err(unfit)?);
+        let ack = Arc::clone(&self.ack);
+        let ended = self.audit.wait_for(|answer| Work::End(end, ack, answer)).await;
+        if closes && ended.is_ok() {
+            self.seat.head.lock().closed = true;
+        }
+        ended
+    }
+}
+
+#[async_trait]
+impl Recorder for SqliteRecorder {
+    fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    fn record(&self, record: &Record) -> Result<(), AuditError> {
+        if let Some(failure) = self.ack.failure() {
+            return Err(failure);
+        }
+        let conflict = |message: String| Err(AuditError::Conflict { message });
+        let mut head = self.seat.head.lock();
+        if head.closed {
+            return conflict(format!(
+                "record {} after run `{}` was closed",
+                record.seq,
+                self.seat.run()
+            ));
+        }
+        let (seq, next) = (record.seq, head.newest + 1);
+        // What lies before a resumption may be void, and not known here.
+        let gap = seq > next && !matches!(record.fact, Fact::Resumed { .. });
+        if gap || seq == 0 || i64::try_from(seq).is_err() {
+            return conflict(format!("record {seq} where {next} comes next"));
+        }
+        let row = Row::new(self.run, Arc::clone(&self.ack), record, head.reply.as_deref())
+            .map_err(unfit)?;
+        self.audit
+            .store()
+            .push(Work::Row(Box::new(row)))
+            .map_err(|(_, error)| audit_error(error))?;
+        self.given.fetch_add(1, Ordering::Relaxed);
+        self.last_at.store(record.at.as_micros(), Ordering::Relaxed);
+        head.newest = head.newest.max(seq);
+        if let Fact::Decided(decided) = &record.fact {
+            head.reply = Some(Arc::clone(&decided.reply));
+        }
+        Ok(())
+    }
+
+    async fn flush(&self) -> Result<(), AuditError> {
+        if let Some(failure) = self.ack.failure() {
+            return Err(failure);
+        }
+        if self.ack.committed() == self.given.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let ack = Arc::clone(&self.ack);
+        self.audit.wait_for(|answer| Work::Flush(ack, answer)).await
+    }
+
+    async fn close(&self, outcome: &Outcome) -> Result<(), AuditError> {
+        self.end(outcome, true).await
+    }
+
+    async fn suspend(&self, outcome: &Outcome) -> Result<(), AuditError> {
+        self.end(outcome, false).await
+    }
+}
