@@ -62,9 +62,12 @@ impl Secrets {
     /// Replaces every occurrence of a value by `[redacted]`.
     #[must_use]
     pub fn redact(&self, text: String) -> String {
-        self.0.iter().flat_map(|inner| &inner.sought).map(Secret::expose).fold(text, |text, value| {
-            if text.contains(value) { text.replace(value, "[redacted]") } else { text }
-        })
+        self.0.iter().flat_map(|inner| &inner.sought).map(Secret::expose).fold(
+            text,
+            |text, value| {
+                if text.contains(value) { text.replace(value, "[redacted]") } else { text }
+            },
+        )
     }
 }
 

@@ -247,7 +247,7 @@ pub(crate) fn life(
     let setup = needs_setup
         .then(|| Box::new(Setup { refusal, reserve: request.reserve, palette: request.palette }));
     let stops = Stops::new(Arc::clone(&shared), run.deadline());
-    let life = Box::new(Life {
+    let life = Life {
         run,
         shared: Arc::clone(&shared),
         model: request.model,
@@ -262,14 +262,13 @@ pub(crate) fn life(
         unrecorded: false,
         begun: false,
         deaf: false,
-    });
+    };
     Ok((RunHandle::new(shared), Unlived { life, first: logged.then_some(first), _place: place }))
 }
 
 /// A life that has not begun.
 pub(crate) struct Unlived {
-    /// On the heap: what an async function takes by value has room in its future twice.
-    pub(crate) life: Box<Life>,
+    pub(crate) life: Life,
     /// The fact that begins it, for the log.
     pub(crate) first: Option<Fact>,
     /// Given back when the task ends.

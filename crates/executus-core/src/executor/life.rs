@@ -58,21 +58,25 @@ pub(crate) type Flow = Result<(), Stop>;
 
 impl Unlived {
     /// Lives the life to its end. Nothing of it unwinds into the task.
-    pub(crate) async fn live(mut self) {
-        let life = &mut self.life;
-        if let Some(first) = self.first.take() {
-            Box::pin(life.open(first)).await;
-        }
-        let crashed = {
-            let mut work = pin!(drive(life));
-            poll_fn(|cx| poll_guarded(work.as_mut(), cx)).await
-        };
-        if let Some(panicked) = crashed {
-            life.crashed(&panicked);
-        }
-        if !super::settle::settle_at_once(life) {
-            // On the heap: a run that waits for its model should not carry the room for this.
-            Box::pin(settle(life)).await;
+    // Not an async function: what that takes by value has room in its future twice.
+    pub(crate) fn live(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            let life = &mut self.life;
+            if let Some(first) = self.first.take() {
+                Box::pin(life.open(first)).await;
+            }
+            let crashed = {
+                let mut work = pin!(drive(life));
+                poll_fn(|cx| poll_guarded(work.as_mut(), cx)).await
+            };
+            if let Some(panicked) = crashed {
+                life.crashed(&panicked);
+            }
+            if !super::settle::settle_at_once(life) {
+                // On the heap: a run that waits for its model should not carry the room for this.
+                Box::pin(settle(life)).await;
+            }
+            drop(self);
         }
     }
 }

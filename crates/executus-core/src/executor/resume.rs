@@ -121,13 +121,8 @@ impl Executor {
             run: run.clone(),
             source: FoldError::Misuse { seq, misuse },
         })?;
-        let origin = Origin {
-            run: folded,
-            first: fact,
-            earlier: saved.records,
-            refusal: None,
-            clock,
-        };
+        let origin =
+            Origin { run: folded, first: fact, earlier: saved.records, refusal: None, clock };
         let (handle, unlived) = life(&self.0, request, origin, None)?;
         spawn(unlived)?;
         Ok(handle)

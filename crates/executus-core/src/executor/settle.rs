@@ -17,7 +17,7 @@ use crate::event::Event;
 use crate::id::HoldId;
 use crate::machine::Next;
 use crate::port::{Amounts, Parcel, RunStart};
-use crate::record::{Fact, Gate, Phase, Stop};
+use crate::record::{Gate, Phase, Stop};
 use crate::status::{ErrorKind, Outcome, RunError, RunStatus};
 
 /// Settles a run that has nothing to wait for: no port, nothing registered, no children. Returns
@@ -31,23 +31,12 @@ pub(crate) fn settle_at_once(life: &mut Life) -> bool {
     if !nothing {
         return false;
     }
-    let outcome = life.shared.claim(|| life.outcome());
-    // No clock read and no log: the phases are passed at the time of the end.
-    let at = life.run.last_at();
-    if life.run.end().is_none_or(|end| !same(&end.stop, &outcome)) {
-        let stop = Stop { status: outcome.status, error: outcome.error.clone() };
-        let _ = life.take_in(at, &Fact::Stopped(stop));
-    }
+    // Nothing observes the machine any more: it need not be told of phases that do nothing.
+    let outcome = life.shared.finish(|| life.outcome());
     let status = outcome.status;
     life.shared.emit(|| Event::Finishing { status });
-    while let Next::Settle(phase) = life.run.plan() {
-        if life.take_in(at, &Fact::Settled { phase, error: None }).is_err() {
-            break;
-        }
-    }
     life.shared.emit(|| Event::Finished { outcome: Arc::clone(&outcome) });
     life.shared.executor().ended(&outcome);
-    life.shared.set_settled(Settled { outcome, failures: Vec::new() });
     true
 }
 
@@ -289,13 +278,16 @@ impl Settling {
     }
 
     async fn reopen_audit(&self, life: &mut Life, executor: &Inner) -> Result<(), String> {
-        let (Some(audit), Some(log)) = (&executor.ports.audit, &mut life.log) else { return Ok(()) };
+        let (Some(audit), Some(log)) = (&executor.ports.audit, &mut life.log) else {
+            return Ok(());
+        };
         let start = RunStart {
             spec: Arc::clone(life.run.spec()),
             attempt: life.run.attempt(),
             at: life.started_at,
         };
-        let answer = self.limited(executor, Phase::CloseAudit, isolate(|| audit.start(&start))).await;
+        let answer =
+            self.limited(executor, Phase::CloseAudit, isolate(|| audit.start(&start))).await;
         let recorder = match answer {
             Some(Ok(Ok(recorder))) => recorder,
             Some(Ok(Err(error))) => return Err(error.to_string()),

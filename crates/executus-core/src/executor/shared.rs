@@ -252,6 +252,20 @@ impl Shared {
         claimed
     }
 
+    /// Claims the outcome and says that all is done, at once.
+    pub(crate) fn finish(&self, outcome: impl FnOnce() -> Outcome) -> Arc<Outcome> {
+        let outcome = {
+            let mut cell = self.cell.lock();
+            let claimed = cell.claimed.get_or_insert_with(|| Arc::new(outcome()));
+            let outcome = Arc::clone(claimed);
+            let settled = Settled { outcome: Arc::clone(&outcome), failures: Vec::new() };
+            cell.settled = Some(Arc::new(settled));
+            outcome
+        };
+        self.announce_stop();
+        outcome
+    }
+
     /// Says that all is done.
     pub(crate) fn set_settled(&self, settled: Settled) {
         self.cell.lock().settled.get_or_insert_with(|| Arc::new(settled));

@@ -2,6 +2,14 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod audit;
 mod budget_model;
+mod checkpoint;
 mod conformance;
+mod critic;
+mod delivery;
 mod memory;
+mod palette;
+mod ports_absent;
+mod rk;
+mod stage;
