@@ -1,2 +1,66 @@
-//! Reference host.
-fn main() {}
+//! The reference host: runs files under control, and shows what runs did.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::fault::Fault;
+
+mod cli;
+mod commands;
+mod exit;
+mod fault;
+mod json;
+mod logging;
+mod output;
+mod progress;
+mod signals;
+mod store;
+mod time;
+mod tools;
+mod watch;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and versions are such errors too; clap knows where each goes.
+            let _unread = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
+        }
+    };
+    logging::start();
+    perform(&cli)
+        .unwrap_or_else(|fault| {
+            output::note(&fault.to_string());
+            fault.exit()
+        })
+        .into()
+}
+
+fn perform(cli: &Cli) -> Result<Exit, Fault> {
+    match &cli.command {
+        Command::Run(args) => {
+            let runtime = runtime()?;
+            let done = runtime.block_on(commands::run::run(args));
+            // Everything that was to be settled is; what still blocks a thread is not waited for.
+            runtime.shutdown_background();
+            done
+        }
+        Command::Runs(args) => commands::runs::run(args),
+        Command::Explain(args) => commands::explain::run(args),
+        Command::Replay(args) => commands::replay::run(args),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    tokio::runtime::Builder::new_multi_thread()
+        // Two at least: a tool that is busy must not delay a deadline.
+        .worker_threads(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2)))
+        .thread_name(logging::WORKER)
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::error(format!("cannot start: {error}")))
+}

@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use executus_core::RunStatus;
+
+/// Runs agent work under control: every run ends, is recorded, and can be explained and replayed.
+#[derive(Debug, Parser)]
+#[command(name = "executus", version, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 ok, 1 error, 2 usage or bad file, 3 denied, \
+    4 budget exceeded, 124 timeout, 130 cancelled, 143 interrupted")]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a file and print its output
+    Run(RunArgs),
+    /// List the runs, newest first
+    Runs(RunsArgs),
+    /// Show what a run did, step by step
+    Explain(ExplainArgs),
+    /// Feed a run's journal through the machine and compare every state with its record
+    Replay(ReplayArgs),
+}
+
+/// Where the runs are kept.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// The database of runs [default: executus/executus.db in the XDG data folder]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) db: Option<PathBuf>,
+}
+
+/// `executus run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The run file
+    pub(crate) file: PathBuf,
+    /// A parameter of the file; may be repeated
+    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = input)]
+    pub(crate) inputs: Vec<(String, String)>,
+    /// The run's id: a finished run of this id answers with its stored result
+    #[arg(long, value_name = "ID", value_parser = run_id)]
+    pub(crate) run_id: Option<executus_core::RunId>,
+    /// Who asks
+    #[arg(long, value_name = "ID", default_value = "cli")]
+    pub(crate) caller: String,
+    /// Load, bind and check, but execute nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print events as JSON, one a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// `executus runs`.
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    /// Only runs with this status
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Option<StatusFilter>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// `executus explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The run's id
+    pub(crate) run: String,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// `executus replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The run's id
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// A status to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StatusFilter {
+    /// Not ended yet.
+    Running,
+    /// Ended so.
+    Ended(RunStatus),
+}
+
+impl StatusFilter {
+    const ALL: [Self; 8] = [
+        Self::Running,
+        Self::Ended(RunStatus::Ok),
+        Self::Ended(RunStatus::Error),
+        Self::Ended(RunStatus::Timeout),
+        Self::Ended(RunStatus::BudgetExceeded),
+        Self::Ended(RunStatus::Cancelled),
+        Self::Ended(RunStatus::DryRun),
+        Self::Ended(RunStatus::Interrupted),
+    ];
+}
+
+impl ValueEnum for StatusFilter {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(match self {
+            Self::Running => "running",
+            Self::Ended(status) => status.as_str(),
+        }))
+    }
+}
+
+fn input(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn run_id(text: &str) -> Result<executus_core::RunId, String> {
+    executus_core::RunId::new(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_input_is_split_at_its_first_sign() {
+        assert_eq!(input("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert_eq!(input("a="), Ok(("a".to_owned(), String::new())));
+        assert!(input("a").is_err() && input("=b").is_err());
+    }
+}

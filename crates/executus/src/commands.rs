@@ -1,0 +1,6 @@
+//! What the binary does, command by command.
+
+pub(crate) mod explain;
+pub(crate) mod replay;
+pub(crate) mod run;
+pub(crate) mod runs;

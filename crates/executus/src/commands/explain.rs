@@ -1,0 +1,160 @@
+//! `executus explain`: the whole record of a run, in order.
+
+use executus_audit_sqlite::{AuditRecord, RunSummary};
+use serde_json::{Value, json};
+
+use crate::cli::ExplainArgs;
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::time::{milliseconds, rfc3339};
+use crate::{json, output, store};
+
+/// Shows what a run did.
+///
+/// # Errors
+/// When there is no such run, or it cannot be read.
+pub(crate) fn run(args: &ExplainArgs) -> Result<Exit, Fault> {
+    let (reader, run) = store::find(args.store.db.as_deref(), &args.run)?;
+    let records = reader.records(&run.run_id).map_err(|error| store::not_read(&error))?;
+    if args.json {
+        let records: Vec<_> = records.iter().map(json::record).collect();
+        output::line(&json!({"run": json::run(&run), "records": records}).to_string())?;
+    } else {
+        output::result(&(heading(&run) + &body(&run, &records)))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn heading(run: &RunSummary) -> String {
+    let status = run.status.map_or("running", |status| status.as_str());
+    let mut text = format!("run {} · {} · {status}\n", run.run_id, run.name);
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            text.push_str(&format!("  {name:<9}{value}\n"));
+        }
+    };
+    line("caller", &run.caller_id);
+    line("channel", &run.spec.channel_id);
+    line("parent", run.parent_run_id.as_ref().map_or("", |parent| parent.as_str()));
+    line("inputs", &plain(&run.spec.inputs));
+    line("labels", &plain(&run.spec.labels));
+    line("started", &rfc3339(run.started_at));
+    line("ended", &run.ended_at.map(rfc3339).unwrap_or_default());
+    if let Some(stats) = &run.stats {
+        let tally = &stats.tally;
+        let tokens = tally.tokens();
+        line(
+            "stats",
+            &format!(
+                "{} replies, {} calls, {tokens} tokens, {}",
+                tally.steps,
+                tally.tool_calls,
+                milliseconds(stats.runtime_ms)
+            ),
+        );
+    }
+    text.push('\n');
+    text
+}
+
+fn body(run: &RunSummary, records: &[AuditRecord]) -> String {
+    let mut text = String::new();
+    for record in records {
+        let since = record.at.since(run.started_at);
+        let since = format!("+{}.{:03}", since.as_secs(), since.subsec_millis());
+        let (what, details) = tell(record);
+        text.push_str(&format!("{:>4} {since:>9}  {what}\n", record.seq));
+        for detail in details.iter().flat_map(|detail| detail.lines()) {
+            text.push_str(&format!("{:16}  {detail}\n", ""));
+        }
+    }
+    if let Some(error) = &run.error {
+        text.push_str(&format!("\nerror: {error}\n"));
+    }
+    if let Some(output) = run.output.as_deref().filter(|output| !output.is_empty()) {
+        text.push_str(&format!("\noutput:\n{}\n", output.trim_end()));
+    }
+    text
+}
+
+/// A record in words: a line, and what belongs under it.
+fn tell(record: &AuditRecord) -> (String, Vec<String>) {
+    let body = &record.body;
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    let error = || body.get("error").map(failure);
+    let step = record.key.step;
+    match record.kind.as_str() {
+        "opened" => ("opened".to_owned(), Vec::new()),
+        "admitted" => (format!("admitted: {}", text("gate")), Vec::new()),
+        "refused" => {
+            (format!("refused by {}: {}", text("gate"), text("status")), Vec::from_iter(error()))
+        }
+        "decided" => {
+            let calls = body.get("calls").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            if calls.is_empty() {
+                return (format!("step {step}: the final answer"), Vec::new());
+            }
+            let asks = calls.iter().map(|call| {
+                let name = call.get("name").and_then(Value::as_str).unwrap_or_default();
+                format!("asks for {name} {}", call.get("args").map(plain).unwrap_or_default())
+            });
+            (format!("step {step}: {}", text("text")), asks.collect())
+        }
+        "undecided" => (format!("step {step}: no decision"), Vec::from_iter(error())),
+        "started" => (format!("step {step}: {} begins", text("tool")), Vec::new()),
+        "acted" => {
+            let took = body.get("duration_ms").and_then(Value::as_u64).map(milliseconds);
+            let took = took.unwrap_or_default();
+            let tool = text("tool");
+            match (body.get("result"), error()) {
+                (Some(result), _) => {
+                    let text = result.get("text").and_then(Value::as_str).unwrap_or_default();
+                    (format!("step {step}: {tool} answers, {took}"), vec![excerpt(text)])
+                }
+                (None, Some(error)) => (format!("step {step}: {tool} fails, {took}"), vec![error]),
+                (None, None) => {
+                    (format!("step {step}: {tool} was under way: outcome unknown"), Vec::new())
+                }
+            }
+        }
+        "steered" => (format!("{} steers", text("source")), vec![text("text").to_owned()]),
+        "stopped" => (format!("stopped: {}", text("status")), Vec::from_iter(error())),
+        "settled" => (format!("settled: {}", text("phase")), Vec::from_iter(error())),
+        "resumed" => ("resumed in another life".to_owned(), Vec::new()),
+        other => (other.to_owned(), vec![plain(body)]),
+    }
+}
+
+fn failure(error: &Value) -> String {
+    match error.get("message").and_then(Value::as_str) {
+        Some(message) => message.to_owned(),
+        None => error.as_str().map_or_else(|| error.to_string(), str::to_owned),
+    }
+}
+
+/// The beginning of a long text; `--json` has all of it.
+fn excerpt(text: &str) -> String {
+    const LINES: usize = 12;
+    let lines = text.lines().count();
+    if lines <= LINES {
+        return text.to_owned();
+    }
+    let head: Vec<_> = text.lines().take(LINES - 1).collect();
+    format!("{}\n… {} lines more", head.join("\n"), lines - head.len())
+}
+
+/// An object as `name=value`, anything else as JSON; nothing for what is empty.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| match value.as_str() {
+                Some(text) => format!("{name}={text:?}"),
+                None => format!("{name}={value}"),
+            })
+            .collect::<Vec<_>>()
+            .join(" "),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,120 @@
+//! `executus run`: a file from its text to its outcome.
+
+use std::sync::Arc;
+
+use executus_core::executor::StartError;
+use executus_core::{Executor, Limits, Outcome, RunRequest, RunStatus};
+use executus_playbook::{Body, Playbook, RunFile};
+use serde_json::{Value, json};
+
+use crate::cli::RunArgs;
+use crate::exit::Exit;
+use crate::fault::Fault;
+use crate::signals::Signals;
+use crate::store::Store;
+use crate::watch::{self, Watcher};
+use crate::{output, tools};
+
+/// How many events may wait for the screen.
+const EVENTS: usize = 1024;
+
+/// Runs a file and prints its output.
+///
+/// # Errors
+/// When the run cannot begin; nothing was executed then.
+pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
+    let mut signals = Signals::catch()?;
+    let file = load(args)?;
+    #[expect(clippy::disallowed_methods, reason = "the host reads the environment, once")]
+    let bound = file
+        .bind(&args.inputs, &|name| std::env::var(name).ok())
+        .map_err(|mistake| Fault::usage(format!("{}: {mistake}", args.file.display())))?;
+    let playbook = playbook(args, &file)?;
+    let limits = limits(&file, &playbook);
+    let tools = tools::of_file(&file, &bound)?;
+    let labels = json!({
+        "file": args.file.display().to_string(),
+        "file_digest": file.digest,
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+
+    let store = Store::create(args.store.db.as_deref())?;
+    if let Some(run_id) = &args.run_id
+        && let Some(stored) = store.finished(run_id, &bound.inputs, &labels, args.dry_run).await?
+    {
+        output::note(&format!("run {run_id} has ended before; this is its stored result"));
+        return finish(args, &stored);
+    }
+
+    let mut request = RunRequest::new(Arc::new(playbook))
+        .subject(Arc::clone(&file.name))
+        .name(Arc::clone(&file.name))
+        .caller(args.caller.as_str())
+        .channel("cli")
+        .inputs(Value::clone(&bound.inputs))
+        .labels(labels)
+        .limits(limits)
+        .secrets(bound.secrets)
+        .tools(tools)
+        .dry_run(args.dry_run);
+    if let Some(run_id) = &args.run_id {
+        request = request.run_id(run_id.clone());
+    }
+    let events = request.watch(EVENTS);
+    let executor = Executor::builder().audit(store.audit()).build();
+    let handle = executor.start(request).map_err(|error| not_started(&error))?;
+    let mut watcher = Watcher::new(args.json);
+    let outcome = watch::follow(&executor, &handle, events, &mut signals, &mut watcher).await;
+    store.close().await;
+    watcher.end(&outcome)?;
+    finish(args, &outcome)
+}
+
+fn load(args: &RunArgs) -> Result<Arc<RunFile>, Fault> {
+    let file = RunFile::load(&args.file).map_err(|mistake| {
+        let fault = Fault::usage(mistake.to_string());
+        if args.file.exists() {
+            fault
+        } else {
+            fault.help("name a run file, as in `executus run path/to/file.toml`")
+        }
+    })?;
+    Ok(Arc::new(file))
+}
+
+fn playbook(args: &RunArgs, file: &Arc<RunFile>) -> Result<Playbook, Fault> {
+    let named = |mistake: String| Fault::usage(format!("{}: {mistake}", args.file.display()));
+    match &file.body {
+        Body::Playbook(_) => {
+            Playbook::new(Arc::clone(file)).map_err(|mistake| named(mistake.to_string()))
+        }
+        Body::Agent(_) => Err(named("this version runs no agents".to_owned())
+            .help("a file with `kind = \"playbook\"` needs no model")),
+    }
+}
+
+/// The file's limits; a playbook may take all the steps it has.
+fn limits(file: &RunFile, playbook: &Playbook) -> Limits {
+    let base = Limits::default();
+    let max_steps = base.max_steps.max(playbook.max_replies());
+    file.limits.over(Limits { max_steps, ..base })
+}
+
+fn not_started(error: &StartError) -> Fault {
+    match error {
+        StartError::Running { .. } => Fault::usage(error.to_string()),
+        _ => Fault::error(error.to_string()),
+    }
+}
+
+/// Prints the result, and tells it by the exit code.
+fn finish(args: &RunArgs, outcome: &Outcome) -> Result<Exit, Fault> {
+    if args.json {
+        output::line(&crate::json::finished(outcome).to_string())?;
+    } else if outcome.status == RunStatus::Ok {
+        let text = outcome.output.as_deref().unwrap_or_default();
+        let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        output::result(&format!("{text}{newline}"))?;
+    }
+    Ok(Exit::of(outcome))
+}

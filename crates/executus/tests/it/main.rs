@@ -1,0 +1,11 @@
+//! The binary as a process, on real files, repositories and databases.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod ending;
+mod idempotency;
+mod records;
+mod replay;
+mod report;
+mod secrets;
+mod support;
+mod usage;
