@@ -152,7 +152,11 @@ impl Settling {
             Phase::CloseAudit => {
                 let closed = self.close_audit(life, executor).await;
                 self.closed = true;
-                if let Err(error) = &closed {
+                let known = self.outcome.error.as_ref().map(|error| error.kind);
+                // An earlier failure of the audit says more than what follows from it.
+                if let Err(error) = &closed
+                    && known != Some(ErrorKind::Audit)
+                {
                     let error = RunError::new(ErrorKind::Audit, error.clone());
                     let mut outcome = Outcome::clone(&self.outcome);
                     outcome.status = RunStatus::Error;

@@ -91,7 +91,7 @@ impl Stage {
                 RunStatus::Interrupted => assert_eq!((closed, open), (0, 1), "{outcome:?}"),
                 _ => assert_eq!(closed, 1, "{outcome:?}"),
             }
-            let recorded = trail.closed.iter().chain(&trail.suspended).next_back();
+            let recorded = trail.suspended.iter().chain(&trail.closed).next_back();
             let recorded = recorded.map(|recorded| recorded.status);
             assert_eq!(recorded, Some(outcome.status), "record and caller differ");
         }
