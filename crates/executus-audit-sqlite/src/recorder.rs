@@ -1,12 +1,13 @@
 //! The trail of one life of one run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use executus_core::port::{AuditError, Recorder};
 use executus_core::record::Fact;
 use executus_core::{Outcome, Record, Timestamp};
+use executus_sqlite::StoreError;
 
 use crate::audit::{SqliteAudit, unfit};
 use crate::error::audit_error;
@@ -24,7 +25,13 @@ pub(crate) struct SqliteRecorder {
     given: AtomicU64,
     /// When the newest record was made.
     last_at: AtomicI64,
+    turn: AtomicU8,
 }
+
+/// A record was refused by a full queue: the next flush waits for the queue.
+const REFUSED: u8 = 1;
+/// That flush is done: the next record has its turn, though others filled the queue meanwhile.
+const TURN: u8 = 2;
 
 impl SqliteRecorder {
     pub(crate) fn new(audit: SqliteAudit, seat: Seat, at: Timestamp, started: Started) -> Self {
@@ -44,7 +51,23 @@ impl SqliteRecorder {
             last_seq: started.last_seq,
             given: AtomicU64::new(0),
             last_at: AtomicI64::new(at.as_micros()),
+            turn: AtomicU8::new(0),
         }
+    }
+
+    fn push(&self, row: Work) -> Result<(), AuditError> {
+        let store = self.audit.store();
+        let pushed = match self.turn.swap(0, Ordering::Relaxed) {
+            // One record of each run may stand above the bound of the queue.
+            TURN => store.push_in_turn(row),
+            _ => store.push(row),
+        };
+        pushed.map_err(|(_, error)| {
+            if let StoreError::Full { .. } = error {
+                self.turn.store(REFUSED, Ordering::Relaxed);
+            }
+            audit_error(error)
+        })
     }
 
     async fn end(&self, outcome: &Outcome, closes: bool) -> Result<(), AuditError> {
@@ -86,10 +109,7 @@ impl Recorder for SqliteRecorder {
         }
         let row = Row::new(self.run, Arc::clone(&self.ack), record, head.reply.as_deref())
             .map_err(unfit)?;
-        self.audit
-            .store()
-            .push(Work::Row(Box::new(row)))
-            .map_err(|(_, error)| audit_error(error))?;
+        self.push(Work::Row(Box::new(row)))?;
         self.given.fetch_add(1, Ordering::Relaxed);
         self.last_at.store(record.at.as_micros(), Ordering::Relaxed);
         head.newest = head.newest.max(seq);
@@ -103,11 +123,16 @@ impl Recorder for SqliteRecorder {
         if let Some(failure) = self.ack.failure() {
             return Err(failure);
         }
-        if self.ack.committed() == self.given.load(Ordering::Relaxed) {
+        let refused = self.turn.load(Ordering::Relaxed) == REFUSED;
+        if !refused && self.ack.committed() == self.given.load(Ordering::Relaxed) {
             return Ok(());
         }
         let ack = Arc::clone(&self.ack);
-        self.audit.wait_for(|answer| Work::Flush(ack, answer)).await
+        self.audit.wait_for(|answer| Work::Flush(ack, answer)).await?;
+        if refused {
+            self.turn.store(TURN, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     async fn close(&self, outcome: &Outcome) -> Result<(), AuditError> {

@@ -52,8 +52,9 @@ impl<J: Job> Queue<J> {
         Self { state: Mutex::new(state), wake: Condvar::new(), config }
     }
 
-    /// Puts a job at the end, or gives it back.
-    pub(crate) fn push(&self, job: J) -> Result<(), (J, StoreError)> {
+    /// Puts a job at the end, or gives it back. `bounded`: a full queue does not take it, unless
+    /// it is awaited.
+    pub(crate) fn push(&self, job: J, bounded: bool) -> Result<(), (J, StoreError)> {
         let mut state = self.state.lock();
         if let Some(refusal) = &state.refusal {
             let refusal = refusal.clone();
@@ -65,7 +66,7 @@ impl<J: Job> Queue<J> {
         let (awaited, bytes) = (job.is_awaited(), job.bytes());
         let full = state.jobs.len() >= self.config.queue
             || !state.jobs.is_empty() && state.bytes + bytes > self.config.queue_bytes;
-        if full && !awaited {
+        if full && bounded && !awaited {
             return Err((job, StoreError::Full { path: self.config.path.clone() }));
         }
         state.bytes += bytes;

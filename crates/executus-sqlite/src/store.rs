@@ -81,7 +81,17 @@ impl<J: Job> Store<J> {
     /// The job as it came, with [`StoreError::Full`], [`StoreError::Closed`] or
     /// [`StoreError::Poisoned`]. It is not settled.
     pub fn push(&self, job: J) -> Result<(), (J, StoreError)> {
-        self.handle.queue.push(job)
+        self.handle.queue.push(job, true)
+    }
+
+    /// The same for a job that waited for its turn: a full queue takes it too. Whoever was told
+    /// [`StoreError::Full`] and has waited would otherwise lose its place to others, again and
+    /// again. There must be a bound on how many do so at once.
+    ///
+    /// # Errors
+    /// The job as it came, with [`StoreError::Closed`] or [`StoreError::Poisoned`].
+    pub fn push_in_turn(&self, job: J) -> Result<(), (J, StoreError)> {
+        self.handle.queue.push(job, false)
     }
 
     /// Answers queries about what was committed.
