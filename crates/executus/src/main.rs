@@ -15,6 +15,7 @@ mod fault;
 mod json;
 mod logging;
 mod output;
+mod presence;
 mod progress;
 mod signals;
 mod store;

@@ -7,30 +7,40 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use etcetera::BaseStrategy;
-use executus_audit_sqlite::{AuditReader, Config, OpenError, QueryError, RunSummary, SqliteAudit};
+use executus_audit_sqlite::{
+    AuditReader, Config, OpenError, QueryError, RunFilter, RunSummary, SqliteAudit,
+};
 use executus_core::port::Audit;
 use executus_core::text::scrub_json;
 use executus_core::{Outcome, RunId};
 use serde_json::Value;
 
 use crate::fault::{Fault, chain};
+use crate::presence::{self, Presence};
 
 /// The store of a process that runs something.
 #[derive(Debug)]
 pub(crate) struct Store {
     audit: SqliteAudit,
+    _presence: Presence,
 }
 
 impl Store {
-    /// Opens the store, making it where it is missing. Blocks its thread for a moment.
+    /// Opens the store, making it where it is missing, and records what died in it. Blocks its
+    /// thread for a moment.
     ///
     /// # Errors
     /// When there is no place for it, or something else lies there.
-    pub(crate) fn create(named: Option<&Path>) -> Result<Self, Fault> {
+    pub(crate) async fn create(named: Option<&Path>) -> Result<Self, Fault> {
         let path = path(named)?;
         prepare(&path)?;
+        Self::enter(&path).await
+    }
+
+    async fn enter(path: &Path) -> Result<Self, Fault> {
         let audit = SqliteAudit::open(Config::new(path)).map_err(|error| not_opened(&error))?;
-        Ok(Self { audit })
+        let presence = Presence::enter(path, &audit).await?;
+        Ok(Self { audit, _presence: presence })
     }
 
     /// The port.
@@ -71,7 +81,7 @@ impl Store {
         match outcome(&run) {
             Some(outcome) if run.closed => Ok(Some(outcome)),
             Some(_) => taken("was interrupted, and this version does not resume runs"),
-            None => taken("is under way, or its process died"),
+            None => taken("is under way"),
         }
     }
 
@@ -102,7 +112,27 @@ pub(crate) fn reader(named: Option<&Path>) -> Result<Option<AuditReader>, Fault>
     if named.is_none() && !path.exists() {
         return Ok(None);
     }
-    AuditReader::open(path).map(Some).map_err(|error| not_opened(&error))
+    let reader = AuditReader::open(&path).map_err(|error| not_opened(&error))?;
+    let open = RunFilter { open: true, limit: Some(1), ..RunFilter::default() };
+    let open = reader.runs(&open).map_err(|error| not_read(&error))?;
+    if !open.is_empty() && presence::nobody_lives(&path) {
+        record_dead(&path);
+    }
+    Ok(Some(reader))
+}
+
+/// Records what died in a store. Whoever only looks does not fail when that cannot be done.
+fn record_dead(path: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let recorded = runtime.map_err(|error| Fault::error(error.to_string())).and_then(|runtime| {
+        runtime.block_on(async {
+            Store::enter(path).await?.close().await;
+            Ok(())
+        })
+    });
+    if let Err(fault) = recorded {
+        tracing::warn!(%fault, "runs of a process that died are still listed as running");
+    }
 }
 
 /// A reader and a run in it.

@@ -64,13 +64,11 @@ fn replay(records: &[Record]) -> Result<usize, Difference> {
     let mut digester = Digester::new();
     // What counts so far: a later life forgets what its start did not know.
     let mut valid: Vec<&Record> = Vec::new();
-    let mut expected = 1;
-    for record in records {
+    for (expected, record) in (1..).zip(records) {
         let seq = record.seq;
         if seq != expected {
             return Err(Difference::at(expected, format!("it is missing; record {seq} follows")));
         }
-        expected += 1;
         if let Fact::Resumed { from_seq, .. } = &record.fact {
             valid.retain(|record| record.seq <= *from_seq);
             run = Run::fold(valid.iter().copied()).map_err(|error| {

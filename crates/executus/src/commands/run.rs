@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
         "version": env!("CARGO_PKG_VERSION"),
     });
 
-    let store = Store::create(args.store.db.as_deref())?;
+    let store = Store::create(args.store.db.as_deref()).await?;
     if let Some(run_id) = &args.run_id
         && let Some(stored) = store.finished(run_id, &bound.inputs, &labels, args.dry_run).await?
     {

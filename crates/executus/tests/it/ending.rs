@@ -138,6 +138,28 @@ fn a_termination_interrupts() {
     assert_eq!(runs.len(), 1);
 }
 
+/// FN-05
+#[test]
+fn a_killed_process_leaves_an_interrupted_run() {
+    let home = Home::new();
+    home.sleeper("");
+    let mut child = home.start(&["run", "book.toml", "--run-id", "r"]);
+    let running = home.executus(&["runs", "--status", "running", "--json"]).expect(0).json();
+    assert_eq!(running.len(), 1);
+    send(&child, Signal::KILL);
+    child.wait().unwrap();
+    let runs = home.executus(&["runs", "--status", "interrupted", "--json"]).expect(0).json();
+    assert_eq!((runs.len(), &runs[0]["run_id"]), (1, &json!("r")));
+    assert_eq!(runs[0]["error"]["kind"], "interrupted");
+    let refused = home.executus(&["run", "book.toml", "--run-id", "r"]).expect(2);
+    assert!(refused.stderr.contains("was interrupted"), "{}", refused.stderr);
+    home.executus(&["replay", "r"]).expect(0);
+    // Nobody was there to end its tool.
+    let tool = std::fs::read_to_string(home.path().join("there")).unwrap();
+    let tool = rustix::process::Pid::from_raw(tool.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process_group(tool, Signal::KILL).unwrap();
+}
+
 #[test]
 fn nobody_reading_is_no_panic() {
     let home = Home::new();

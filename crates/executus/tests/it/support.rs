@@ -69,7 +69,9 @@ impl Home {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        eventually("the tool runs", || there.exists());
+        eventually("the tool runs", || {
+            std::fs::read_to_string(&there).is_ok_and(|pid| pid.ends_with('\n'))
+        });
         child
     }
 
