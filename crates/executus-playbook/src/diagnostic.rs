@@ -50,12 +50,6 @@ impl Problem {
     }
 }
 
-/// The problem that stands first in the file.
-pub(crate) fn first(problems: Vec<Problem>) -> Option<Problem> {
-    // `min_by_key` keeps the earliest reported of several at one place.
-    problems.into_iter().min_by_key(|problem| problem.at)
-}
-
 /// The text without line breaks and control characters, cut when it is too long to read.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::new();

@@ -8,19 +8,19 @@ use crate::duration::{DURATION, parse_duration};
 use crate::literal::source_offset;
 use crate::name::{NAME, is_name, nearest};
 
-/// The text being read, and what is wrong with it so far.
+/// The text being read, and what is wrong with it so far: of each sort, what stands first.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
     text: &'a str,
     /// Mistakes of one place alone: syntax, types, keys.
-    problems: Vec<Problem>,
+    first_problem: Option<Problem>,
     /// Mistakes between two places: they count only when the places themselves are right.
-    references: Vec<Problem>,
+    first_reference: Option<Problem>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(text: &'a str) -> Self {
-        Self { text, problems: Vec::new(), references: Vec::new() }
+        Self { text, first_problem: None, first_reference: None }
     }
 
     pub(crate) fn problem(
@@ -29,7 +29,7 @@ impl<'a> Reader<'a> {
         message: impl Into<String>,
         expected: impl Into<String>,
     ) {
-        self.problems.push(Problem::new(at, message, expected));
+        keep_first(&mut self.first_problem, Problem::new(at, message, expected));
     }
 
     pub(crate) fn bad_reference(
@@ -38,13 +38,24 @@ impl<'a> Reader<'a> {
         message: impl Into<String>,
         expected: impl Into<String>,
     ) {
-        self.references.push(Problem::new(at, message, expected));
+        keep_first(&mut self.first_reference, Problem::new(at, message, expected));
     }
 
     /// The first mistake in the file, if there is one.
     pub(crate) fn finish(self) -> Option<Problem> {
-        crate::diagnostic::first(self.problems)
-            .or_else(|| crate::diagnostic::first(self.references))
+        self.first_problem.or(self.first_reference)
+    }
+
+    /// Whether a mistake at this place could still be the one that is told.
+    pub(crate) fn cares_for(&self, at: usize) -> bool {
+        self.first_reference.as_ref().is_none_or(|first| at < first.at)
+    }
+}
+
+fn keep_first(first: &mut Option<Problem>, problem: Problem) {
+    // Of several at one place the earliest noted one stays.
+    if first.as_ref().is_none_or(|first| problem.at < first.at) {
+        *first = Some(problem);
     }
 }
 

@@ -38,13 +38,14 @@ impl Scope {
         self.names.contains(name)
     }
 
-    /// Reads a template and notes each placeholder that cannot be bound here.
+    /// Reads a template and notes the first placeholder that cannot be bound here.
     pub(crate) fn template<'a>(&self, reader: &mut Reader<'a>, text: Text<'a>) -> Template {
         let (template, offsets) = Template::parse_located(text.value);
-        for (name, decoded) in template.names().zip(offsets) {
-            if self.contains(name) {
-                continue;
-            }
+        // One mistake per text is enough, and finding a place costs a walk over the text.
+        let unbound = template.names().zip(offsets).find(|(name, _)| !self.contains(name));
+        if let Some((name, decoded)) = unbound
+            && reader.cares_for(text.at)
+        {
             let expected = match nearest(name, self.names.iter().map(String::as_str)) {
                 Some(meant) => format!("{} such as `{meant}`", self.meaning),
                 None => format!(

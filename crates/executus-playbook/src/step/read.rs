@@ -174,12 +174,11 @@ fn read_verify<'a>(
     let text = entry.text(reader, "a text")?;
     let template = scope.template(reader, text);
     let offsets = Template::parse_located(text.value).1;
-    for (name, decoded) in template.names().zip(offsets) {
-        if around.is_sensitive(name) {
-            let message = format!("nothing can be verified against the sensitive `{name}`");
-            let expected = "a parameter that is not sensitive: results are kept without secrets";
-            reader.bad_reference(text.offset(decoded), message, expected);
-        }
+    let secret = template.names().zip(offsets).find(|(name, _)| around.is_sensitive(name));
+    if let Some((name, decoded)) = secret {
+        let message = format!("nothing can be verified against the sensitive `{name}`");
+        let expected = "a parameter that is not sensitive: results are kept without secrets";
+        reader.bad_reference(text.offset(decoded), message, expected);
     }
     match entry.key {
         "contains" if template.is_empty() => {

@@ -200,7 +200,7 @@ fn no_nul<'a>(reader: &mut Reader<'a>, text: Text<'a>, scope: &Scope) -> Templat
     scope.template(reader, text)
 }
 
-/// Notes a first placeholder that the caller of the tool, a model perhaps, would choose.
+/// Notes the first placeholder that the caller of the tool, a model perhaps, would choose.
 fn not_from_caller<'a>(
     reader: &mut Reader<'a>,
     text: Text<'a>,
@@ -209,15 +209,10 @@ fn not_from_caller<'a>(
     what: &str,
 ) {
     let offsets = Template::parse_located(text.value).1;
-    let placeholders = template.names().zip(offsets);
-    for (name, decoded) in placeholders {
-        if params.iter().any(|param| param.name == name) {
-            let message = format!("{what} cannot come from the tool's parameter `{name}`");
-            reader.bad_reference(
-                text.offset(decoded),
-                message,
-                "a fixed text or a parameter of the run here",
-            );
-        }
+    let own = |name: &str| params.iter().any(|param| param.name == name);
+    if let Some((name, decoded)) = template.names().zip(offsets).find(|(name, _)| own(name)) {
+        let message = format!("{what} cannot come from the tool's parameter `{name}`");
+        let expected = "a fixed text or a parameter of the run here";
+        reader.bad_reference(text.offset(decoded), message, expected);
     }
 }

@@ -241,6 +241,14 @@ fn whole_files_that_are_bad() {
     let error = RunFile::parse("deep.toml", deep).expect_err("deep nesting");
     one_line("deep nesting", &error);
     assert_eq!(error.line, 1);
+    for unbound in ["{ab}", "{ ", "{{{ab}}}"] {
+        let prompt = unbound.repeat(200_000 * 4 / unbound.len());
+        let text = format!("kind = \"agent\"\nname = \"x\"\nmodel = \"a:b\"\nprompt = '{prompt}'");
+        if let Err(error) = RunFile::parse("many.toml", text) {
+            one_line("many placeholders", &error);
+            assert_eq!(error.line, 4);
+        }
+    }
     let long = format!("{} = 1\nkind = \"playbook\"\n", "x".repeat(100_000));
     let error = RunFile::parse("long.toml", long).expect_err("a long key");
     one_line("a long key", &error);
