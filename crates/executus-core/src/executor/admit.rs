@@ -57,7 +57,8 @@ impl Life {
             Some(Err(panicked)) => RunError::new(ErrorKind::Audit, format!("the audit {panicked}")),
             None => RunError::new(ErrorKind::Audit, "the audit did not start a record in time"),
         };
-        self.unrecorded = true;
+        // A trail that began can still be closed, even if it takes no records.
+        self.unrecorded = self.log.as_ref().is_none_or(|log| !log.attached());
         let stop = Stop { status: RunStatus::Error, error: Some(error) };
         self.refuse(Gate::Record, stop, false).await
     }

@@ -52,7 +52,7 @@ async fn a_deadline_can_be_moved() {
     let none = Some(Timestamp::default());
     let after = |secs| Some(seconds(secs));
     // What it is moved to in the second second, and in the third; when the run ends.
-    let cases: [(Option<Duration>, Option<Option<Duration>>, u64, RunStatus); 4] = [
+    let cases = [
         (after(5), None, 5000, RunStatus::Timeout),
         (after(5), Some(after(8)), 8000, RunStatus::Timeout),
         (after(5), Some(None), 20_000, RunStatus::Ok),

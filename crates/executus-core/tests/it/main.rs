@@ -8,6 +8,7 @@ mod checkpoint;
 mod conformance;
 mod critic;
 mod delivery;
+mod faults;
 mod memory;
 mod palette;
 mod ports_absent;
