@@ -20,7 +20,7 @@ pub(crate) fn start() {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(output::Screen::of_stderr().colour)
+        .with_ansi(false)
         .without_time()
         .finish();
     // It fails when there is one already, which then stays.

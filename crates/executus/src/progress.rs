@@ -10,7 +10,7 @@ use crate::output::{Screen, raw_note};
 use crate::time::short;
 
 /// The longest line, in characters: a live line must not wrap.
-const WIDTH: usize = 78;
+const WIDTH: usize = 70;
 
 /// Shows a run as it goes: in a terminal a line per call that is written over when the call ends,
 /// elsewhere a plain line for each call that ended.

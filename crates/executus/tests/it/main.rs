@@ -8,4 +8,5 @@ mod replay;
 mod report;
 mod secrets;
 mod support;
+mod terminal;
 mod usage;
