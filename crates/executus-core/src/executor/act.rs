@@ -98,6 +98,7 @@ impl Life {
             step,
             call: index,
             deadline,
+            hold: self.hold(),
         };
         let args = bind(call, &self.secrets)?;
         Ok(Prepared { index, tool: Arc::clone(tool), context, args })

@@ -183,7 +183,7 @@ pub(crate) fn prepare(
         refusal,
         clock,
     };
-    let parent_hold = parent.map(|parent| HoldId { run: parent.spec.run_id.clone(), attempt: 1 });
+    let parent_hold = parent.and_then(|parent| parent.hold.clone());
     let (handle, unlived) = life(executor, request, origin, parent_hold)?;
     if let Some(parent) = parent {
         parent.shared.adopt(&unlived.life.shared);

@@ -36,7 +36,7 @@ pub(crate) struct Life {
     pub(crate) log: Option<Box<Log>>,
     pub(crate) watcher: Option<Box<dyn Watcher>>,
     pub(crate) setup: Option<Box<Setup>>,
-    /// The hold of the delegating run, for a child: it spends on that.
+    /// The hold that the delegating run spends on, for a child: it spends on the same.
     pub(crate) parent_hold: Option<HoldId>,
     pub(crate) started_at: Timestamp,
     /// The audit was asked and did not begin a record.
@@ -353,20 +353,21 @@ impl Life {
         }
     }
 
-    /// Charges the usage so far to the hold, or to the delegating run's.
+    /// The hold that this run spends on: its own, or that of the run at the top.
+    pub(crate) fn hold(&self) -> Option<HoldId> {
+        let own = self.run.hold().map(|(hold, _)| hold.clone());
+        own.or_else(|| self.parent_hold.clone())
+    }
+
+    /// Charges the usage so far to that hold.
     async fn charge(&mut self) -> Flow {
         let Some(budget) = self.shared.executor().ports.budget.clone() else { return Ok(()) };
-        let own = self.run.hold().map(|(hold, _)| hold.clone());
+        let Some(hold) = self.hold() else { return Ok(()) };
         let mut spent = self.spent();
-        let hold = match (own, &self.parent_hold) {
-            (Some(hold), _) => hold,
-            (None, Some(hold)) => {
-                // The delegating run's own time passes while this one runs.
-                spent.runtime_ms = 0;
-                hold.clone()
-            }
-            (None, None) => return Ok(()),
-        };
+        if self.run.hold().is_none() {
+            // The delegating run's own time passes while this one runs.
+            spent.runtime_ms = 0;
+        }
         let line = self.run.spec().run_id.clone();
         let limit = self.shared.executor().config.port_limit;
         let mut effect = isolate(|| budget.charge(&hold, &line, spent));

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
 use crate::executor::{Finalizer, FinalizerPhase, RunHandle, RunRequest, Shared, StartError};
-use crate::id::{Key, RunId};
+use crate::id::{HoldId, Key, RunId};
 use crate::secret::Secrets;
 use crate::spec::RunSpec;
 use crate::status::Tally;
@@ -22,6 +22,8 @@ pub struct ToolContext {
     pub(crate) step: u32,
     pub(crate) call: u32,
     pub(crate) deadline: Timestamp,
+    /// What this run spends on, and its children with it.
+    pub(crate) hold: Option<HoldId>,
 }
 
 impl ToolContext {

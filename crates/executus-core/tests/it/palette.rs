@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use executus_core::port::EntryKind;
 use executus_core::transcript::CallOutcome;
 use executus_core::{
-    Entry, Event, Executor, Model, ModelError, Ports, Reply, RunStatus, ToolError, Toolbox, Turn,
+    Entry, Event, Executor, Model, ModelError, Ports, Reply, RunRequest, RunStatus, Tool,
+    ToolContext, ToolError, ToolOutput, ToolSpec, Toolbox, Turn,
 };
-use executus_testkit::scripted::{Behind, Do, ScriptedModel, ScriptedPalette};
+use executus_testkit::scripted::{Behind, Do, Say, ScriptedModel, ScriptedPalette};
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::stage::{Stage, model, request, tool, tools};
+use crate::stage::{Stage, model, request, seconds, tool, tools, usage};
 
 /// Remembers which tools it was offered.
 #[derive(Default)]
@@ -111,4 +112,81 @@ async fn settings_go_down_and_progress_comes_up() {
         }
     }
     assert_eq!(progress, ["done"]);
+}
+
+fn spending(text: &str) -> Arc<ScriptedModel> {
+    model([Reply::text(text).using(usage(10, 5))])
+}
+
+/// What children and their children spend is charged to the hold of the run at the top.
+#[tokio::test(start_paused = true)]
+async fn descendants_spend_on_the_hold_at_the_top() {
+    let mut stage = Stage::new();
+    let below = tool_delegating(spending("deep"));
+    let child = model([
+        Reply::call("deeper", json!({})).using(usage(10, 5)),
+        Reply::text("child").using(usage(10, 5)),
+    ]);
+    stage.palette = Arc::new(ScriptedPalette::new().with(
+        EntryKind::Agent,
+        "bar",
+        Behind::Run(child, Toolbox::new([below]).unwrap()),
+    ));
+    let model = model([Reply::call("agent__bar", json!({})), Reply::text("done")]);
+    let ended = stage.run(request(model.clone()).delegate_to(EntryKind::Agent, "bar")).await;
+    assert_eq!(ended.status(), RunStatus::Ok);
+    let results = results(&model);
+    let [CallOutcome::Output(output)] = &results[..] else { panic!("{results:?}") };
+    assert_eq!(output.text, "child");
+    // Two replies of the child and one of its own child, 16 tokens each.
+    assert_eq!(stage.budget.account("someone").spent.tokens, 48);
+}
+
+/// The children of a resumed run spend on the hold of its present life.
+#[tokio::test(start_paused = true)]
+async fn children_of_a_resumed_run_spend_on_its_hold() {
+    let mut stage = Stage::new();
+    stage.palette = Arc::new(ScriptedPalette::new().with(
+        EntryKind::Agent,
+        "bar",
+        Behind::Run(spending("child"), Toolbox::default()),
+    ));
+    let first = stage.executor();
+    let delegating = || request(model([Say::Hang])).delegate_to(EntryKind::Agent, "bar");
+    let run = first.start(delegating()).unwrap();
+    tokio::time::sleep(seconds(1)).await;
+    first.shutdown(seconds(10)).await;
+
+    let next = model([Reply::call("agent__bar", json!({})), Reply::text("done")]);
+    let executor = stage.executor();
+    let resumed = executor
+        .resume(run.run_id(), |_| request(next.clone()).delegate_to(EntryKind::Agent, "bar"));
+    let resumed = resumed.await.unwrap();
+    let ended = stage.ended(run.run_id().clone(), resumed.settled().await);
+    assert_eq!(ended.status(), RunStatus::Ok);
+    let results = results(&next);
+    let [CallOutcome::Output(output)] = &results[..] else { panic!("{results:?}") };
+    assert_eq!(output.text, "child");
+    assert_eq!(stage.budget.account("someone").spent.tokens, 16);
+}
+
+/// A tool `deeper` that runs a model as a child of the run that calls it.
+fn tool_delegating(model: Arc<ScriptedModel>) -> Arc<dyn Tool> {
+    struct Deeper(ToolSpec, Arc<ScriptedModel>);
+
+    #[async_trait]
+    impl Tool for Deeper {
+        fn spec(&self) -> &ToolSpec {
+            &self.0
+        }
+
+        async fn call(&self, context: &ToolContext, _: &Value) -> Result<ToolOutput, ToolError> {
+            let request = RunRequest::new(self.1.clone());
+            let child = context.delegate(request).map_err(|e| ToolError::failed(e.to_string()))?;
+            let outcome = child.outcome().await;
+            let error = outcome.error.as_ref().map(|error| ToolError::failed(error.to_string()));
+            error.map_or_else(|| Ok(ToolOutput::text("deep")), Err)
+        }
+    }
+    Arc::new(Deeper(ToolSpec::new("deeper", "Delegates."), model))
 }
