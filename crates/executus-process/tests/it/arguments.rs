@@ -92,6 +92,17 @@ async fn the_environment_is_what_is_named() {
 }
 
 #[tokio::test]
+async fn the_folder_is_what_is_named() {
+    let pwd = |folder: Argument| tool(&["pwd"]).current_dir(folder).bind("home", "/");
+    let output = call(pwd(Argument::parse("{home}usr")), json!({})).await;
+    assert_eq!(output.unwrap().text, "/usr");
+    let output = call(pwd(Argument::new().place("x")), json!({"x": "/"})).await;
+    assert_eq!(output.unwrap().text, "/");
+    let unbound = tool(&["pwd"]).current_dir(Argument::parse("{nobody}")).build();
+    assert!(matches!(unbound, Err(BuildError::Unbound { .. })), "{unbound:?}");
+}
+
+#[tokio::test]
 async fn a_secret_variable_reaches_the_child() {
     let hush = tool(&["sh", "-c", "echo ${#KEY}"]).secret_variable("KEY", Secret::new("hush"));
     assert_eq!(call(hush, json!({})).await.unwrap().text, "4");

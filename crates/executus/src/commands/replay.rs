@@ -96,3 +96,78 @@ fn replay(records: &[Record]) -> Result<usize, Difference> {
     }
     Ok(records.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use executus_core::event::Event;
+    use executus_core::memory::{MemoryAudit, MemoryCheckpointer};
+    use executus_core::{Executor, Model, ModelError, Reply, RunRequest, Turn};
+    use serde_json::json;
+
+    use super::*;
+
+    /// Two calls, then it waits for ever in its first life and ends in the second.
+    #[derive(Debug, Default)]
+    struct TwoLives {
+        is_second: AtomicBool,
+    }
+
+    #[async_trait]
+    impl Model for TwoLives {
+        async fn decide(&self, turn: &Turn) -> Result<Reply, ModelError> {
+            match turn.step() {
+                1 | 2 => Ok(Reply::call("nothing", json!({"step": turn.step()}))),
+                _ if self.is_second.load(Ordering::SeqCst) => Ok(Reply::text("done")),
+                _ => std::future::pending().await,
+            }
+        }
+    }
+
+    async fn records_of_two_lives() -> Vec<Record> {
+        let audit = Arc::new(MemoryAudit::default());
+        let kept = Arc::new(MemoryCheckpointer::default());
+        let executor =
+            || Executor::builder().audit(audit.clone()).checkpointer(kept.clone()).build();
+        let model = Arc::new(TwoLives::default());
+        let mut request = RunRequest::new(model.clone());
+        let mut events = request.watch(64);
+        let first = executor();
+        let handle = first.start(request).unwrap();
+        while !matches!(events.next().await, Some(Event::StepStarted { step: 3 })) {}
+        first.shutdown(Duration::from_secs(5)).await;
+        model.is_second.store(true, Ordering::SeqCst);
+        let run = handle.run_id();
+        let resumed = executor().resume(run, |_| RunRequest::new(model)).await.unwrap();
+        resumed.settled().await;
+        audit.records(run)
+    }
+
+    #[tokio::test]
+    async fn both_lives_of_a_run_replay() {
+        let records = records_of_two_lives().await;
+        assert!(records.iter().any(|record| matches!(record.fact, Fact::Resumed { .. })));
+        assert_eq!(replay(&records), Ok(records.len()));
+    }
+
+    #[tokio::test]
+    async fn whatever_is_changed_is_found_where_it_stands() {
+        let records = records_of_two_lives().await;
+        for at in 0..records.len() {
+            let mut changed = records.clone();
+            changed[at].state = executus_core::digest::Digest::default();
+            assert_eq!(replay(&changed).unwrap_err().seq, records[at].seq);
+            let mut cut = records.clone();
+            cut.remove(at);
+            let found = replay(&cut).map_err(|difference| difference.seq);
+            let is_last = at + 1 == records.len();
+            let expected = if is_last { Ok(at) } else { Err(records[at].seq) };
+            assert_eq!(found, expected, "without record {}", records[at].seq);
+        }
+        assert_eq!(replay(&[]).unwrap_err().seq, 1);
+    }
+}

@@ -1,6 +1,7 @@
 //! `executus run`: a file from its text to its outcome.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use executus_core::executor::StartError;
 use executus_core::{Executor, Limits, Outcome, RunRequest, RunStatus};
@@ -17,6 +18,9 @@ use crate::{output, tools};
 
 /// How many events may wait for the screen.
 const EVENTS: usize = 1024;
+
+/// How long closing the database may take.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Runs a file and prints its output.
 ///
@@ -65,7 +69,10 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
     let handle = executor.start(request).map_err(|error| not_started(&error))?;
     let mut watcher = Watcher::new(args.json);
     let outcome = watch::follow(&executor, &handle, events, &mut signals, &mut watcher).await;
-    store.close().await;
+    if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
+        // What a run needs was durable when it settled.
+        tracing::warn!("the database took too long to close");
+    }
     watcher.end(&outcome)?;
     finish(args, &outcome)
 }
