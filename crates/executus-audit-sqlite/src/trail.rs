@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use executus_core::Reply;
 use executus_core::RunId;
@@ -63,6 +63,7 @@ impl Drop for Seat {
 #[derive(Debug, Default)]
 pub(crate) struct Ack {
     committed: AtomicU64,
+    failed: AtomicBool,
     failure: Mutex<Option<AuditError>>,
 }
 
@@ -78,10 +79,14 @@ impl Ack {
 
     /// Why a row was not written. Nothing after it is written either: a trail has no gaps.
     pub(crate) fn failure(&self) -> Option<AuditError> {
+        if !self.failed.load(Ordering::Acquire) {
+            return None;
+        }
         self.failure.lock().clone()
     }
 
     pub(crate) fn fail(&self, error: AuditError) {
         self.failure.lock().get_or_insert(error);
+        self.failed.store(true, Ordering::Release);
     }
 }

@@ -21,7 +21,8 @@ pub struct Config {
     /// After how long without a job the write-ahead log is put back into the file: 1 s. Jobs that
     /// were kept when the disk was full are tried again this often.
     pub idle: Duration,
-    /// The size to which the write-ahead log is cut back: 16 MiB.
+    /// The size to which the write-ahead log is cut back: 16 MiB. At half of it the log is put back
+    /// into the file even when there is no pause.
     pub wal_limit: u64,
     /// Connections kept for reading: 4. More may be open at once.
     pub readers: usize,

@@ -11,6 +11,10 @@ use crate::migration::Schema;
 
 /// The most statements one connection keeps prepared.
 const STATEMENTS: usize = 64;
+/// SQLite's page size, in bytes.
+const PAGE: i64 = 4096;
+/// What the connection that writes keeps in memory.
+const CACHE_KIB: i64 = 8192;
 
 /// Opens the connection that writes, creating the file and bringing its schema up to date.
 pub(crate) fn writer(config: &Config, schema: &Schema) -> Result<Connection, OpenError> {
@@ -36,6 +40,10 @@ pub(crate) fn writer(config: &Config, schema: &Schema) -> Result<Connection, Ope
     connection.pragma_update(None, "recursive_triggers", true).map_err(failed)?;
     let limit = i64::try_from(config.wal_limit).unwrap_or(i64::MAX);
     connection.pragma_update(None, "journal_size_limit", limit).map_err(failed)?;
+    // Half the limit in pages: a page that changes often is put back less often.
+    let pages = (limit / PAGE / 2).clamp(1, i64::from(i32::MAX));
+    connection.pragma_update(None, "wal_autocheckpoint", pages).map_err(failed)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)?;
     schema.migrate(path, &mut connection)?;
     Ok(connection)
 }
