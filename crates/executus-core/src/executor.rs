@@ -43,7 +43,7 @@ mod shared;
 mod stops;
 
 pub use build::ExecutorBuilder;
-pub use handle::{RunHandle, Settled};
+pub use handle::{RunHandle, RunObserver, Settled};
 pub use request::RunRequest;
 pub use resume::{ResumeError, Resumed};
 pub(crate) use shared::{Finalizer, FinalizerPhase, Shared};

@@ -11,3 +11,4 @@ pub mod conformance;
 pub mod faulty;
 pub mod sample;
 pub mod scripted;
+pub mod sim;

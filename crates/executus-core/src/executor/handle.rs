@@ -72,9 +72,43 @@ impl RunHandle {
         self.shared.wait_settled().await
     }
 
+    /// Somebody who only watches: dropping it changes nothing.
+    #[must_use]
+    pub fn observe(&self) -> RunObserver {
+        RunObserver(Arc::clone(&self.shared))
+    }
+
     /// Lets the run go on without this handle.
     pub fn detach(mut self) {
         self.detached = true;
+    }
+}
+
+/// Watches a run without holding it. Clones watch the same run.
+#[derive(Debug, Clone)]
+pub struct RunObserver(Arc<Shared>);
+
+impl RunObserver {
+    /// As [`RunHandle::outcome`].
+    pub async fn outcome(&self) -> Arc<Outcome> {
+        self.0.wait_outcome().await
+    }
+
+    /// As [`RunHandle::settled`].
+    pub async fn settled(&self) -> Arc<Settled> {
+        self.0.wait_settled().await
+    }
+
+    /// What [`settled`](Self::settled) would answer, if it is there.
+    #[must_use]
+    pub fn try_settled(&self) -> Option<Arc<Settled>> {
+        self.0.settled()
+    }
+
+    /// The counts right now.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.0.tally().read()
     }
 }
 

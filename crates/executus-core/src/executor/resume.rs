@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::build::{Origin, life};
+use super::build::{Origin, Unlived, life};
 use super::isolate::isolate;
 use super::stops::within;
-use super::{Executor, RunHandle, RunRequest, StartError, spawn};
+use super::{Executor, RunHandle, RunRequest, RunTask, StartError, spawn};
 use crate::id::RunId;
 use crate::machine::{FoldError, Run};
 use crate::port::{Amounts, CheckpointError, Saved};
@@ -96,6 +96,30 @@ impl Executor {
         run: &RunId,
         request: impl FnOnce(&Resumed) -> RunRequest + Send,
     ) -> Result<RunHandle, ResumeError> {
+        let (handle, life) = self.revive(run, request).await?;
+        spawn(life)?;
+        Ok(handle)
+    }
+
+    /// As [`resume`](Self::resume), for whoever wants to drive the task by himself; see
+    /// [`prepare`](Self::prepare).
+    ///
+    /// # Errors
+    /// See [`ResumeError`].
+    pub async fn prepare_resume(
+        &self,
+        run: &RunId,
+        request: impl FnOnce(&Resumed) -> RunRequest + Send,
+    ) -> Result<(RunHandle, RunTask), ResumeError> {
+        let (handle, life) = self.revive(run, request).await?;
+        Ok((handle, RunTask(Box::pin(life.live()))))
+    }
+
+    async fn revive(
+        &self,
+        run: &RunId,
+        request: impl FnOnce(&Resumed) -> RunRequest + Send,
+    ) -> Result<(RunHandle, Unlived), ResumeError> {
         let checkpointer = self.0.ports.checkpointer.as_ref().ok_or(ResumeError::NoCheckpointer)?;
         let limit = self.0.config.port_limit;
         if !answered(within(isolate(|| checkpointer.claim(run, LEASE)), limit).await)? {
@@ -123,9 +147,7 @@ impl Executor {
         })?;
         let origin =
             Origin { run: folded, first: fact, earlier: saved.records, refusal: None, clock };
-        let (handle, unlived) = life(&self.0, request, origin, None)?;
-        spawn(unlived)?;
-        Ok(handle)
+        Ok(life(&self.0, request, origin, None)?)
     }
 
     /// The dead life's hold is settled with what the facts say it spent. Settling twice is nothing,

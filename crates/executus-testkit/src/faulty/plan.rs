@@ -150,6 +150,18 @@ impl Plan {
         self.from(site, 1, fault)
     }
 
+    /// Whether nothing goes wrong.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.0.lock().faults.is_empty()
+    }
+
+    /// Whether something is planned to go wrong at one of these sites.
+    #[must_use]
+    pub fn breaks(&self, sites: &[Site]) -> bool {
+        self.0.lock().faults.iter().any(|(site, ..)| sites.contains(site))
+    }
+
     /// From now on nothing goes wrong.
     pub fn heal(&self) {
         self.0.lock().faults.clear();
