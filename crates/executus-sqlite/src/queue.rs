@@ -21,6 +21,8 @@ struct State<J> {
     bytes: usize,
     /// Jobs in the queue that somebody waits for.
     awaited: usize,
+    /// Jobs that were behind the newest group when it was taken.
+    behind: usize,
     /// The last try failed and its jobs were kept: try again when somebody waits, or later.
     stalled: bool,
     closing: bool,
@@ -45,6 +47,7 @@ impl<J: Job> Queue<J> {
             jobs: VecDeque::new(),
             bytes: 0,
             awaited: 0,
+            behind: 0,
             stalled: false,
             closing: false,
             refusal: None,
@@ -107,6 +110,7 @@ impl<J: Job> Queue<J> {
         let count = state.jobs.len().min(self.config.batch.max(1));
         let first = group.len();
         group.extend(state.jobs.drain(..count));
+        state.behind = state.jobs.len();
         for job in &group[first..] {
             state.bytes = state.bytes.saturating_sub(job.bytes());
             state.awaited -= usize::from(job.is_awaited());
@@ -119,20 +123,26 @@ impl<J: Job> Queue<J> {
         self.wake.wait_for(state, time).timed_out()
     }
 
-    /// Takes back a group that could not be committed for now. Returns the jobs that fail: all
-    /// that are awaited, since none can succeed before those in front of it, and, when the queue is
-    /// closing, every job.
+    /// Takes back a group that could not be committed for now. Returns the jobs that fail: the
+    /// awaited ones that were there when the group was taken, since none can succeed before those
+    /// in front of it, and, when the queue is closing, every job. Later ones ask for another try.
     pub(crate) fn keep(&self, group: &mut Vec<J>) -> Vec<J> {
         let mut state = self.state.lock();
         let closing = state.closing;
-        let all: VecDeque<J> = group.drain(..).chain(state.jobs.drain(..)).collect();
-        let (failed, kept): (VecDeque<J>, _) =
-            all.into_iter().partition(|job| closing || job.is_awaited());
+        let tried = group.len() + state.behind;
+        let (mut failed, mut kept) = (Vec::new(), VecDeque::new());
+        for (at, job) in group.drain(..).chain(state.jobs.drain(..)).enumerate() {
+            if closing || at < tried && job.is_awaited() {
+                failed.push(job);
+            } else {
+                kept.push_back(job);
+            }
+        }
         state.bytes = kept.iter().map(Job::bytes).sum();
-        state.awaited = 0;
+        state.awaited = kept.iter().filter(|job| job.is_awaited()).count();
         state.jobs = kept;
         state.stalled = true;
-        failed.into()
+        failed
     }
 
     /// Lets the writer thread end when it has done what is there.
