@@ -28,41 +28,65 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// Records what the dead left, if this process is alone, and stays.
+    /// Opens the store, records what the dead left if this process is alone, and stays.
+    ///
+    /// Nobody else opens it meanwhile: a store that is being made is not one yet.
     ///
     /// # Errors
-    /// When the lock cannot be had, or the dead cannot be recorded: a store that takes no record
-    /// is none to run with.
-    pub(crate) async fn enter(path: &Path, audit: &SqliteAudit) -> Result<Self, Fault> {
+    /// When the store or the lock cannot be had, or the dead cannot be recorded: a store that takes
+    /// no record is none to run with.
+    pub(crate) async fn enter(
+        path: &Path,
+        open: impl Fn() -> Result<SqliteAudit, Fault>,
+    ) -> Result<(Self, SqliteAudit), Fault> {
         let lock_path = lock_path(path);
-        let refused = |what: &dyn std::fmt::Display| {
-            Fault::error(format!("cannot lock {}: {what}", lock_path.display()))
-        };
+        let refused = |error| Fault::error(format!("cannot lock {}: {error}", lock_path.display()));
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
             .open(&lock_path)
-            .map_err(|error| refused(&error))?;
-        if lock.try_lock().is_ok() {
-            record_dead(audit).await?;
-            lock.unlock().map_err(|error| refused(&error))?;
-        }
+            .map_err(refused)?;
+        let mut audit = None;
         for _ in 0..RETRIES {
+            if audit.is_none() && lock.try_lock().is_ok() {
+                let opened = open()?;
+                record_dead(&opened).await?;
+                audit = Some(opened);
+                lock.unlock().map_err(refused)?;
+            }
             match lock.try_lock_shared() {
-                Ok(()) => return Ok(Self { _lock: lock }),
+                Ok(()) => {
+                    let audit = audit.map_or_else(open, Ok)?;
+                    return Ok((Self { _lock: lock }, audit));
+                }
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(RETRY).await,
-                Err(TryLockError::Error(error)) => return Err(refused(&error)),
+                Err(TryLockError::Error(error)) => return Err(refused(error)),
             }
         }
-        Err(refused(&"another process holds it").help("try again in a moment"))
+        Err(Fault::error(format!("{} is held by another process", lock_path.display()))
+            .help("try again in a moment"))
+    }
+}
+
+/// Waits until a store that another process is making is made.
+pub(crate) fn wait_for_maker(path: &Path) {
+    let Ok(lock) = File::open(lock_path(path)) else { return };
+    for _ in 0..RETRIES {
+        match lock.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                #[expect(clippy::disallowed_methods, reason = "a command without a runtime")]
+                std::thread::sleep(RETRY);
+            }
+            Ok(()) | Err(TryLockError::Error(_)) => return,
+        }
     }
 }
 
 /// Whether nobody who runs something in this store is alive.
 pub(crate) fn nobody_lives(path: &Path) -> bool {
-    OpenOptions::new().write(true).open(lock_path(path)).is_ok_and(|lock| lock.try_lock().is_ok())
+    File::open(lock_path(path)).is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
 fn lock_path(path: &Path) -> PathBuf {

@@ -33,13 +33,16 @@ impl Store {
     /// When there is no place for it, or something else lies there.
     pub(crate) async fn create(named: Option<&Path>) -> Result<Self, Fault> {
         let path = path(named)?;
-        prepare(&path)?;
+        make_folder(&path)?;
         Self::enter(&path).await
     }
 
     async fn enter(path: &Path) -> Result<Self, Fault> {
-        let audit = SqliteAudit::open(Config::new(path)).map_err(|error| not_opened(&error))?;
-        let presence = Presence::enter(path, &audit).await?;
+        let open = || {
+            make_file(path)?;
+            SqliteAudit::open(Config::new(path)).map_err(|error| not_opened(&error))
+        };
+        let (presence, audit) = Presence::enter(path, open).await?;
         Ok(Self { audit, _presence: presence })
     }
 
@@ -112,6 +115,7 @@ pub(crate) fn reader(named: Option<&Path>) -> Result<Option<AuditReader>, Fault>
     if named.is_none() && !path.exists() {
         return Ok(None);
     }
+    presence::wait_for_maker(&path);
     let reader = AuditReader::open(&path).map_err(|error| not_opened(&error))?;
     let open = RunFilter { open: true, limit: Some(1), ..RunFilter::default() };
     let open = reader.runs(&open).map_err(|error| not_read(&error))?;
@@ -184,26 +188,31 @@ fn path(named: Option<&Path>) -> Result<PathBuf, Fault> {
     Ok(folders.data_dir().join("executus").join("executus.db"))
 }
 
-/// Makes the database's folder and file where they are missing, for this user's eyes alone.
+/// Makes the database's folder where it is missing, for this user's eyes alone.
 ///
 /// # Errors
 /// When the system does not allow it.
-fn prepare(path: &Path) -> Result<(), Fault> {
-    let refused = |what: &Path, error: io::Error| {
-        Fault::usage(format!("cannot keep runs in {}: {error}", what.display()))
-            .help("name a database in a folder that you may write to with --db PATH")
+fn make_folder(path: &Path) -> Result<(), Fault> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
     };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        // Only what is made here is private; folders that exist stay as they are.
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|error| refused(folder, error))?;
-    }
-    // The database's own code would make it readable for everybody.
+    // Only what is made here is private; folders that exist stay as they are.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| refused(folder, &error))
+}
+
+/// Makes the database's file where it is missing; its own code would let everybody read it.
+///
+/// # Errors
+/// As [`make_folder`].
+fn make_file(path: &Path) -> Result<(), Fault> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(refused(path, error)),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(refused(path, &error)),
         _ => Ok(()),
     }
+}
+
+fn refused(what: &Path, error: &io::Error) -> Fault {
+    Fault::usage(format!("cannot keep runs in {}: {error}", what.display()))
+        .help("name a database in a folder that you may write to with --db PATH")
 }

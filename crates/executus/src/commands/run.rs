@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use executus_core::executor::StartError;
-use executus_core::{Executor, Limits, Outcome, RunRequest, RunStatus};
+use executus_core::{ErrorKind, Executor, Limits, Outcome, RunRequest, RunStatus};
 use executus_playbook::{Body, Playbook, RunFile};
 use serde_json::{Value, json};
 
@@ -43,11 +43,12 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
     });
 
     let store = Store::create(args.store.db.as_deref()).await?;
-    if let Some(run_id) = &args.run_id
-        && let Some(stored) = store.finished(run_id, &bound.inputs, &labels, args.dry_run).await?
-    {
-        output::note(&format!("run {run_id} has ended before; this is its stored result"));
-        return finish(args, &stored);
+    let earlier = async || match &args.run_id {
+        Some(run_id) => store.finished(run_id, &bound.inputs, &labels, args.dry_run).await,
+        None => Ok(None),
+    };
+    if let Some(stored) = earlier().await? {
+        return again(args, &stored);
     }
 
     let mut request = RunRequest::new(Arc::new(playbook))
@@ -56,9 +57,9 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
         .caller(args.caller.as_str())
         .channel("cli")
         .inputs(Value::clone(&bound.inputs))
-        .labels(labels)
+        .labels(labels.clone())
         .limits(limits)
-        .secrets(bound.secrets)
+        .secrets(bound.secrets.clone())
         .tools(tools)
         .dry_run(args.dry_run);
     if let Some(run_id) = &args.run_id {
@@ -69,6 +70,12 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
     let handle = executor.start(request).map_err(|error| not_started(&error))?;
     let mut watcher = Watcher::new(args.json);
     let outcome = watch::follow(&executor, &handle, events, &mut signals, &mut watcher).await;
+    let is_refused = outcome.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Audit)
+        && outcome.stats.tally.steps == 0;
+    if is_refused && let Some(stored) = earlier().await? {
+        // Another process took the id in the moment since it was looked up, and is done already.
+        return again(args, &stored);
+    }
     if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
         // What a run needs was durable when it settled.
         tracing::warn!("the database took too long to close");
@@ -112,6 +119,12 @@ fn not_started(error: &StartError) -> Fault {
         StartError::Running { .. } => Fault::usage(error.to_string()),
         _ => Fault::error(error.to_string()),
     }
+}
+
+/// Prints the result of a run that ended before.
+fn again(args: &RunArgs, stored: &Outcome) -> Result<Exit, Fault> {
+    output::note(&format!("run {} has ended before; this is its stored result", stored.run_id));
+    finish(args, stored)
 }
 
 /// Prints the result, and tells it by the exit code.

@@ -1,5 +1,7 @@
 //! A run id is an idempotency key.
 
+use std::process::Stdio;
+
 use rustix::process::Signal;
 
 use crate::support::{Home, end, send};
@@ -66,6 +68,28 @@ fn a_running_run_is_refused() {
     assert_eq!(runs.len(), 1);
     send(&child, Signal::INT);
     end(child).expect(130);
+}
+
+#[test]
+fn of_many_at_once_one_runs() {
+    let home = Home::new();
+    home.playbook(TRACE);
+    let children: Vec<_> = (0..6)
+        .map(|_| {
+            let mut command = home.command();
+            command.args(["run", "book.toml", "--run-id", "r"]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        let said = end(child);
+        // The result, or the refusal while it is under way.
+        match said.code {
+            0 => assert_eq!(said.stdout, "hello\n"),
+            _ => assert!(said.stderr.contains("is under way"), "{said:?}"),
+        }
+    }
+    assert_eq!(traces(&home), 1);
 }
 
 #[test]
