@@ -313,14 +313,16 @@ impl Run {
             | bit(Phase::Persist)
             | bit(Phase::Finished);
         let ports = self.spec.ports;
-        let delivers = self.state.entered && end.stop.status.is_terminal() && !self.spec.dry_run;
+        let for_good = end.stop.status.is_terminal() && !self.spec.dry_run;
+        // Whoever was resumed is kept, even if it never entered its loop.
+        let kept = self.state.entered || self.state.attempt > 1;
         let only = |phase: Phase, has: bool| if has { bit(phase) } else { 0 };
         ALWAYS
             | only(Phase::StopCritic, self.state.watched)
             | only(Phase::SettleBudget, self.state.hold.is_some())
             | only(Phase::CloseAudit, ports.audit)
-            | only(Phase::Deliver, ports.delivery && delivers)
-            | only(Phase::Checkpoint, ports.checkpoint && delivers)
+            | only(Phase::Deliver, ports.delivery && for_good && self.state.entered)
+            | only(Phase::Checkpoint, ports.checkpoint && for_good && kept)
     }
 
     /// Enters the loop when all gates are passed; a dry run ends there.

@@ -45,7 +45,8 @@ impl Life {
         let Some(reply) = self.run.reply().cloned() else { return Ok(()) };
         let mut prepared = Vec::with_capacity(reply.calls.len());
         for index in 0..self.run.open().len() {
-            let open = &self.run.open()[index];
+            // The last answer folds the step: then nothing is open any more.
+            let Some(open) = self.run.open().get(index) else { break };
             if open.answer.is_some() {
                 continue;
             }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::delegate::PaletteTool;
 use super::isolate::{Panicked, isolate};
 use super::life::{Flow, Life};
-use super::shared::stop;
+use super::shared::{interrupted, stop};
 use super::stops::within;
-use crate::port::{Amounts, BudgetError, RunStart};
+use crate::port::{Amounts, AuditError, BudgetError, RunStart};
 use crate::record::{Fact, Gate, Stop};
 use crate::spec::Limits;
 use crate::status::{ErrorKind, RunError, RunStatus};
@@ -23,7 +23,7 @@ impl Life {
         }
     }
 
-    fn start(&self) -> RunStart {
+    pub(crate) fn start(&self) -> RunStart {
         RunStart {
             spec: Arc::clone(self.run.spec()),
             attempt: self.run.attempt(),
@@ -51,12 +51,23 @@ impl Life {
                     return self.pass(Gate::Record).await;
                 }
             }
+            Some(Ok(Err(AuditError::Closed { outcome }))) if self.run.attempt() > 1 => {
+                // An earlier life ended and was recorded; only its last facts were lost.
+                self.recorded_end = true;
+                let outcome = self.shared.claim(|| *outcome);
+                return Err(Stop { status: outcome.status, error: outcome.error.clone() });
+            }
             Some(Ok(Err(error))) => {
                 RunError::new(ErrorKind::Audit, error.to_string()).retryable(error.retry())
             }
             Some(Err(panicked)) => RunError::new(ErrorKind::Audit, format!("the audit {panicked}")),
             None => RunError::new(ErrorKind::Audit, "the audit did not start a record in time"),
         };
+        if self.run.attempt() > 1 {
+            // What is kept can wait until the audit is back: no audit, no run, but none lost.
+            self.postponed = Some(error.message);
+            return Err(interrupted());
+        }
         // A trail that began can still be closed, even if it takes no records.
         self.unrecorded = self.log.as_ref().is_none_or(|log| !log.attached());
         let stop = Stop { status: RunStatus::Error, error: Some(error) };

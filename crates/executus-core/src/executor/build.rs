@@ -260,6 +260,8 @@ pub(crate) fn life(
         parent_hold,
         started_at: now,
         unrecorded: false,
+        recorded_end: false,
+        postponed: None,
         begun: false,
         deaf: false,
     };

@@ -41,6 +41,10 @@ pub(crate) struct Life {
     pub(crate) started_at: Timestamp,
     /// The audit was asked and did not begin a record.
     pub(crate) unrecorded: bool,
+    /// An earlier life closed the record: it is not opened or closed again.
+    pub(crate) recorded_end: bool,
+    /// Why this life leaves what is kept to the next one: the audit is not there.
+    pub(crate) postponed: Option<String>,
     pub(crate) begun: bool,
     /// The watcher panicked: it is not asked again, only stopped.
     pub(crate) deaf: bool,

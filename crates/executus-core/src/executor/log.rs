@@ -21,6 +21,8 @@ pub(crate) struct Log {
     recorder: Option<Box<dyn Recorder>>,
     /// Whether the audit has answered: until then the recorder may still come.
     attached: bool,
+    /// The recorder has refused a record.
+    holed: bool,
     checkpointer: Option<Arc<dyn Checkpointer>>,
     seq: u64,
     /// The records of the earlier lives, for a recorder that may have missed some.
@@ -43,6 +45,7 @@ impl Log {
         Self {
             recorder: None,
             attached: false,
+            holed: false,
             checkpointer,
             seq,
             earlier,
@@ -75,17 +78,32 @@ impl Log {
             record.seq += ahead;
         }
         let earlier = std::mem::take(&mut self.earlier);
+        let mut given = Ok(());
         for record in earlier.iter().chain(&waiting) {
-            match self.offer(record) {
-                Offered::Taken => {}
-                Offered::Refused(error) => return Err(error),
-                Offered::Full => self.insist(record).await?,
+            given = self.give(record).await;
+            if given.is_err() {
+                break;
             }
         }
         if self.checkpointer.is_some() {
             self.waiting = waiting;
         }
-        Ok(())
+        given
+    }
+
+    /// Gives the recorder a record. After one that it refused it gets no more: a trail may end
+    /// early, but has no holes.
+    async fn give(&mut self, record: &Record) -> Result<(), RunError> {
+        if self.holed {
+            return Ok(());
+        }
+        let given = match self.offer(record) {
+            Offered::Taken => Ok(()),
+            Offered::Refused(error) => Err(error),
+            Offered::Full => Box::pin(self.insist(record)).await,
+        };
+        self.holed = given.is_err();
+        given
     }
 
     /// Whether the audit has been asked.
@@ -102,11 +120,7 @@ impl Log {
         self.seq += 1;
         let state = self.digester.digest(run);
         let record = Record { seq: self.seq, at: run.last_at(), key, fact, state };
-        let recorded = match self.offer(&record) {
-            Offered::Taken => Ok(()),
-            Offered::Refused(error) => Err(error),
-            Offered::Full => Box::pin(self.insist(&record)).await,
-        };
+        let recorded = self.give(&record).await;
         if self.checkpointer.is_some() || !self.attached {
             self.waiting.push(record);
         }

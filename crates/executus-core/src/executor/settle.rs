@@ -12,11 +12,12 @@ use super::handle::Settled;
 use super::isolate::{drop_quietly, isolate};
 use super::life::Life;
 use super::shared::{FinalizerPhase, Shared, interrupted};
+use super::stops::within;
 use super::{Inner, isolate::Foreign};
 use crate::event::Event;
 use crate::id::HoldId;
 use crate::machine::Next;
-use crate::port::{Amounts, Parcel, RunStart};
+use crate::port::{Amounts, AuditError, Parcel};
 use crate::record::{Gate, Phase, Stop};
 use crate::status::{ErrorKind, Outcome, RunError, RunStatus};
 
@@ -46,6 +47,13 @@ fn same(stop: &Stop, outcome: &Outcome) -> bool {
 
 /// Settles a run that has ended: every phase that it has, in order, whatever happens to the others.
 pub(crate) async fn settle(life: &mut Life) {
+    if let Err(error) = reopen_audit(life).await {
+        life.postponed = Some(error);
+    }
+    if let Some(error) = life.postponed.take() {
+        postpone(life, error);
+        return;
+    }
     let claimed = life.shared.claim(|| life.outcome());
     if life.run.end().is_none_or(|end| !same(&end.stop, &claimed)) {
         // The deadline or a cancel was faster: the record says the same as the caller's answer.
@@ -59,7 +67,7 @@ pub(crate) async fn settle(life: &mut Life) {
         failures: Vec::new(),
         closed: !life.run.spec().ports.audit,
     };
-    if life.run.entered()
+    if (life.run.entered() || life.run.attempt() > 1)
         && let Some(log) = &mut life.log
     {
         // The end is known to a later life before the first phase takes effect. Fails open.
@@ -90,6 +98,45 @@ pub(crate) async fn settle(life: &mut Life) {
     executor.ended(&settling.outcome);
     let Settling { outcome, failures, .. } = settling;
     life.shared.set_settled(Settled { outcome, failures });
+}
+
+/// A life that only settles what an earlier one ended has not asked the audit yet.
+async fn reopen_audit(life: &mut Life) -> Result<(), String> {
+    let executor = Arc::clone(life.shared.executor());
+    let Some(audit) = &executor.ports.audit else { return Ok(()) };
+    if life.unrecorded || life.recorded_end || life.log.as_ref().is_none_or(|log| log.attached()) {
+        return Ok(());
+    }
+    let start = life.start();
+    let answer = within(isolate(|| audit.start(&start)), executor.config.audit_slice).await;
+    let recorder = match answer {
+        Some(Ok(Ok(recorder))) => recorder,
+        Some(Ok(Err(AuditError::Closed { outcome }))) => {
+            life.recorded_end = true;
+            life.shared.claim(|| *outcome);
+            None
+        }
+        Some(Ok(Err(error))) => return Err(error.to_string()),
+        Some(Err(panicked)) => return Err(panicked.to_string()),
+        None => return Err("the audit did not start in time".into()),
+    };
+    match &mut life.log {
+        Some(log) => log.attach(recorder).await.map_err(|error| error.message),
+        None => Ok(()),
+    }
+}
+
+/// Leaves a run to a later life, as it is kept.
+fn postpone(life: &Life, error: String) {
+    let run = &life.run.spec().run_id;
+    tracing::warn!(%run, %error, "the run is left to a later life: the audit is not there");
+    let outcome = life.shared.claim(|| Outcome {
+        status: RunStatus::Interrupted,
+        error: interrupted().error,
+        ..life.outcome()
+    });
+    life.shared.executor().ended(&outcome);
+    life.shared.set_settled(Settled { outcome, failures: vec![(Phase::CloseAudit, error)] });
 }
 
 /// Ends the waiting for a run that cannot be settled by its own task any more.
@@ -261,10 +308,6 @@ impl Settling {
         if life.unrecorded {
             return Err("the audit did not start a record".into());
         }
-        if life.log.as_ref().is_some_and(|log| !log.attached()) {
-            // A life that only settles what an earlier one ended: nobody has asked the audit yet.
-            self.reopen_audit(life, executor).await?;
-        }
         let Some(log) = &mut life.log else { return Ok(()) };
         let Some(recorder) = log.recorder() else { return Ok(()) };
         let outcome = Arc::clone(&self.outcome);
@@ -279,30 +322,6 @@ impl Settling {
             .await;
         log.detach();
         closed
-    }
-
-    async fn reopen_audit(&self, life: &mut Life, executor: &Inner) -> Result<(), String> {
-        let (Some(audit), Some(log)) = (&executor.ports.audit, &mut life.log) else {
-            return Ok(());
-        };
-        let start = RunStart {
-            spec: Arc::clone(life.run.spec()),
-            attempt: life.run.attempt(),
-            at: life.started_at,
-        };
-        let answer =
-            self.limited(executor, Phase::CloseAudit, isolate(|| audit.start(&start))).await;
-        let recorder = match answer {
-            Some(Ok(Ok(recorder))) => recorder,
-            Some(Ok(Err(error))) => return Err(error.to_string()),
-            Some(Err(panicked)) => return Err(panicked.to_string()),
-            None => return Err("the audit did not start in time".into()),
-        };
-        // A trail that is closed already takes nothing more, and its close is a close.
-        if let Err(error) = log.attach(recorder).await {
-            tracing::debug!(run = %start.spec.run_id, %error, "the trail takes no more records");
-        }
-        Ok(())
     }
 
     /// Performs foreign work within the phase's share of the time.

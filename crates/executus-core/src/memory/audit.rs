@@ -149,6 +149,14 @@ impl Store {
         self.heads.entry(run.clone()).or_default()
     }
 
+    fn closed(&self, run: &RunId) -> Option<Outcome> {
+        let of_run = self.log.iter().rev().filter(|(of, _)| of == run);
+        of_run.into_iter().find_map(|(_, entry)| match entry {
+            Entry::Closed(outcome) => Some(outcome.clone()),
+            Entry::Start(_) | Entry::Record(_) | Entry::Suspended(_) => None,
+        })
+    }
+
     fn drop_oldest(&mut self) {
         let Some((run, _)) = self.log.pop_front() else { return };
         if self.dropped == 0 {
@@ -175,6 +183,11 @@ impl Audit for MemoryAudit {
     async fn start(&self, start: &RunStart) -> Result<Option<Box<dyn Recorder>>, AuditError> {
         let run = start.spec.run_id.clone();
         let mut store = self.store.lock();
+        if store.head(&run).closed
+            && let Some(outcome) = store.closed(&run)
+        {
+            return Err(AuditError::Closed { outcome: Box::new(outcome) });
+        }
         let head = store.head(&run);
         head.recorders += 1;
         let known = head.newest;

@@ -9,8 +9,9 @@
 //! - **A2** When `flush` or `close` returns `Ok`, all that was given before MUST be durable.
 //! - **A3** `record` MUST NOT wait for I/O. It MAY refuse with [`AuditError::Full`]; the executor
 //!   then awaits `flush` and gives the record once more.
-//! - **A4** A run MUST have at most one close over all its lives: closing a closed run returns `Ok`
-//!   and changes nothing.
+//! - **A4** A run MUST have at most one close over all its lives: `start` of a closed run answers
+//!   [`AuditError::Closed`] with the recorded outcome, and closing twice returns `Ok` and changes
+//!   nothing.
 //! - **A5** `start` of a run that is known MUST continue its log (a later life); `last_seq` says how
 //!   far it goes. Starting the same life twice MUST NOT lose a record. A record that is kept already
 //!   is kept as it is, and giving it again is `Ok`; a gap is refused, except before a
@@ -116,7 +117,13 @@ pub enum AuditError {
         #[source]
         source: Option<Cause>,
     },
-    /// The record does not fit the trail: a gap in the sequence, a closed run.
+    /// The run is over: a trail that is closed takes nothing more.
+    #[error("the record of run {} is closed: it ended {}", outcome.run_id, outcome.status)]
+    Closed {
+        /// How the run ended, as recorded.
+        outcome: Box<Outcome>,
+    },
+    /// The record does not fit the trail: a gap in the sequence.
     #[error("the record does not fit the trail: {message}")]
     Conflict {
         /// What does not fit.
@@ -130,7 +137,7 @@ impl AuditError {
     pub const fn retry(&self) -> bool {
         match self {
             Self::Full | Self::Unavailable { .. } => true,
-            Self::Broken { .. } | Self::Conflict { .. } => false,
+            Self::Broken { .. } | Self::Closed { .. } | Self::Conflict { .. } => false,
         }
     }
 }

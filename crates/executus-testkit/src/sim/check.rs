@@ -117,7 +117,8 @@ impl OneRun<'_> {
         {
             self.say(format!("the caller was told {told}, it settled as {status}"));
         }
-        if status == RunStatus::Interrupted && !life.shutdown && !life.crashed {
+        let postponed = life.resumed && unrecorded;
+        if status == RunStatus::Interrupted && !life.shutdown && !life.crashed && !postponed {
             self.say("interrupted without a shutdown");
         }
         let error = settled.outcome.error.is_some();
@@ -176,7 +177,6 @@ impl OneRun<'_> {
                 }
             });
             let facts: Vec<_> = facts.collect();
-            if std::env::var("SIMDBG").is_ok() { for l in self.lives { println!("{:?} crashed {} shutdown {} {:?} {:?}", l.settled, l.crashed, l.shutdown, l.plan, l.plan.sites(self.id)); } for r in &trail.records { println!("{r:?}"); } }
             self.say(format!("does not replay: {error:?}; facts: {}", facts.join(", ")));
         }
         for life in self.lives.iter().filter(|life| !life.crashed) {

@@ -168,7 +168,11 @@ fn process(rng: &mut Rng) -> Process {
             at => Fault::ALL[at],
         };
         let nth = if site == Site::AuditRecord { rng.u64(1..=12) } else { rng.u64(1..=3) };
-        plan = if rng.u8(..4) == 0 { plan.from(site, nth, fault) } else { plan.with(site, nth, fault) };
+        plan = if rng.u8(..4) == 0 {
+            plan.from(site, nth, fault)
+        } else {
+            plan.with(site, nth, fault)
+        };
     }
     let end = match rng.u8(..8) {
         0..=2 => ProcessEnd::AtRest,

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use executus_core::memory::{MemoryAudit, MemoryBudget, MemoryCheckpointer, MemoryDelivery};
 use executus_core::port::palette::EntryKind;
-use executus_core::port::{
-    Amounts, Audit, Budget, Checkpointer, Critic, Delivery, Palette, Ports,
-};
+use executus_core::port::{Amounts, Audit, Budget, Checkpointer, Critic, Delivery, Palette, Ports};
 use executus_core::{
     Executor, Model, RunHandle, RunId, RunRequest, RunStatus, Settled, Tool, Toolbox,
 };
@@ -236,7 +234,8 @@ fn spawn_watch(
                 (Stroke::Steer(_), Some(handle)) => handle.steer("caller", "simulated"),
                 (Stroke::Critic(_), _) => critic.stop(&id, "simulated"),
                 (Stroke::Deadline(_), _) => {
-                    let soon = executus_core::Clock::system().now().after(Duration::from_millis(20));
+                    let soon =
+                        executus_core::Clock::system().now().after(Duration::from_millis(20));
                     critic.move_deadline(&id, Some(soon));
                 }
                 (_, None) => {}

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use executus_core::tool::{Effect, ToolContext, ToolError};
 use executus_core::{
-    Executor, Limits, Model, ModelError, Reply, RunRequest, Tool, ToolOutput, ToolSpec, Toolbox, Turn,
+    Executor, Limits, Model, ModelError, Reply, RunRequest, Tool, ToolOutput, ToolSpec, Toolbox,
+    Turn,
 };
 use serde_json::{Value, json};
 
@@ -114,9 +115,8 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
 
 /// Performs one kind of work.
 pub(crate) fn perform(args: &[String]) {
-    let number = |at: usize, default| {
-        args.get(at).and_then(|arg| arg.parse().ok()).unwrap_or(default)
-    };
+    let number =
+        |at: usize, default| args.get(at).and_then(|arg| arg.parse().ok()).unwrap_or(default);
     let (count, turns): (usize, usize) = (number(1, 1), number(2, 1));
     let bench = Bench::new(Executor::new(executus_core::Ports::default()), turns);
     let runtime = runtime();

@@ -17,7 +17,8 @@ use figure::{Figure, Report};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(("--child", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+    if let Some(("--child", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest))
+    {
         child::perform(rest);
         return ExitCode::SUCCESS;
     }
