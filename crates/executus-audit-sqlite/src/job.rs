@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::body;
 use crate::error::audit_error;
+use crate::outcome::{self, End};
 use crate::trail::Ack;
 
 /// An answer to somebody who waits.
@@ -132,9 +133,11 @@ pub(crate) struct Start {
 pub(crate) struct Started {
     pub(crate) run: i64,
     pub(crate) last_seq: u64,
-    pub(crate) closed: bool,
     pub(crate) reply: Option<Arc<Reply>>,
 }
+
+/// A run that is known: its number, its spec, and how it was closed if it was.
+type Known = (i64, String, Option<Result<Outcome, AuditError>>);
 
 impl Start {
     pub(crate) const fn new(spec: Arc<RunSpec>, text: String, attempt: u32) -> Self {
@@ -142,22 +145,32 @@ impl Start {
     }
 
     fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let known: Option<(i64, bool, String)> = connection
-            .prepare_cached("SELECT id, closed, spec FROM runs WHERE run_id = ?1")?
-            .query_row([self.spec.run_id.as_str()], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })
-            .optional()?;
-        self.found = Some(match known {
+        self.found = Some(match self.known(connection)? {
             None => Ok(self.insert(connection)?),
-            Some((_, _, spec)) if self.attempt <= 1 && spec != self.text => {
+            // Whoever asks, in whatever life: the run is over, and this is how it ended.
+            Some((_, _, Some(closed))) => Err(match closed {
+                Ok(outcome) => AuditError::Closed { outcome: Box::new(outcome) },
+                Err(damaged) => damaged,
+            }),
+            Some((_, spec, None)) if self.attempt <= 1 && spec != self.text => {
                 let run = &self.spec.run_id;
                 let message = format!("run id `{run}` is taken by another run; choose a new one");
                 Err(AuditError::Conflict { message })
             }
-            Some((run, closed, _)) => Ok(self.resume(connection, run, closed)?),
+            Some((run, _, None)) => Ok(self.resume(connection, run)?),
         });
         Ok(())
+    }
+
+    fn known(&self, connection: &Connection) -> rusqlite::Result<Option<Known>> {
+        connection
+            .prepare_cached(outcome::KNOWN)?
+            .query_row([self.spec.run_id.as_str()], |row| {
+                let closed: bool = row.get(2)?;
+                let outcome = closed.then(|| outcome::recorded(&self.spec.run_id, row));
+                Ok((row.get(0)?, row.get(1)?, outcome.transpose()?))
+            })
+            .optional()
     }
 
     fn insert(&self, connection: &Connection) -> rusqlite::Result<Started> {
@@ -183,7 +196,7 @@ impl Start {
         Ok(Started { run, ..Started::default() })
     }
 
-    fn resume(&self, connection: &Connection, run: i64, closed: bool) -> rusqlite::Result<Started> {
+    fn resume(&self, connection: &Connection, run: i64) -> rusqlite::Result<Started> {
         connection
             .prepare_cached(
                 "UPDATE runs SET attempt = max(attempt, ?2), status = NULL, ended_at = NULL,
@@ -205,7 +218,7 @@ impl Start {
             Some(Fact::Decided(decided)) => Some(decided.reply),
             _ => None,
         };
-        Ok(Started { run, last_seq: last_seq.cast_unsigned(), closed, reply })
+        Ok(Started { run, last_seq: last_seq.cast_unsigned(), reply })
     }
 
     fn settle(self, result: Result<(), StoreError>, answer: Answer<Started>) {
@@ -213,59 +226,6 @@ impl Start {
         let found = self.found.unwrap_or_else(lost);
         // Nobody there any more: the life goes on when it is started again.
         let _ = answer.send(result.map_err(audit_error).and(found));
-    }
-}
-
-/// The end of a life or of the run.
-pub(crate) struct End {
-    run: i64,
-    closes: bool,
-    ended_at: i64,
-    status: &'static str,
-    output: Option<String>,
-    error: Option<String>,
-    stats: String,
-    artifacts: String,
-}
-
-impl End {
-    pub(crate) fn new(
-        run: i64,
-        closes: bool,
-        ended_at: i64,
-        outcome: &Outcome,
-    ) -> serde_json::Result<Self> {
-        let scrub = |text: &String| executus_core::text::scrub(text).into_owned();
-        Ok(Self {
-            run,
-            closes,
-            ended_at,
-            status: outcome.status.as_str(),
-            output: outcome.output.as_ref().map(scrub),
-            error: outcome.error.as_ref().map(body::scrubbed_text).transpose()?,
-            stats: serde_json::to_string(&outcome.stats)?,
-            artifacts: body::scrubbed_text(&outcome.artifacts)?,
-        })
-    }
-
-    fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
-        connection
-            .prepare_cached(
-                "UPDATE runs SET status = ?2, ended_at = max(started_at, ?3), output = ?4,
-                   error = ?5, stats = ?6, artifacts = ?7, closed = ?8
-                 WHERE id = ?1 AND closed = 0",
-            )?
-            .execute(params![
-                self.run,
-                self.status,
-                self.ended_at,
-                self.output,
-                self.error,
-                self.stats,
-                self.artifacts,
-                self.closes,
-            ])
-            .map(drop)
     }
 }
 

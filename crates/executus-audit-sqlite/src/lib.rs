@@ -15,6 +15,7 @@ mod schema;
 
 mod body;
 mod job;
+mod outcome;
 mod trail;
 
 mod audit;

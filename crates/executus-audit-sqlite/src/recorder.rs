@@ -11,7 +11,8 @@ use executus_sqlite::StoreError;
 
 use crate::audit::{SqliteAudit, unfit};
 use crate::error::audit_error;
-use crate::job::{End, Row, Started, Work};
+use crate::job::{Row, Started, Work};
+use crate::outcome::End;
 use crate::trail::{Ack, Seat};
 
 /// See the module. Dropping it ends nothing: what was given is still written.
@@ -41,7 +42,6 @@ impl SqliteRecorder {
             head.newest = started.last_seq;
             head.reply = started.reply.or(head.reply.take());
         }
-        head.closed |= started.closed;
         drop(head);
         Self {
             audit,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use executus_audit_sqlite::{Config, SqliteAudit};
 use executus_core::port::{Audit, AuditError};
 use executus_core::record::Fact;
+use executus_core::transcript::{Artifact, ArtifactBody};
 use executus_core::{RunId, RunStatus};
 use executus_testkit::sample;
 use serde_json::json;
@@ -92,6 +93,63 @@ async fn a_run_is_closed_once() {
     // Not even by hand.
     let changed = bench.connection().execute("UPDATE runs SET status = 'error'", []);
     assert!(changed.unwrap_err().to_string().contains("the run is closed"));
+}
+
+/// A4
+#[tokio::test]
+async fn a_closed_run_tells_whoever_starts_it_how_it_ended() {
+    let bench = Bench::new();
+    for status in [RunStatus::Ok, RunStatus::Error] {
+        let run = id(status.as_str());
+        let mut outcome = sample::outcome(&run, status);
+        outcome.stats.tally.steps = 3;
+        outcome.stats.tally.input_tokens = u64::MAX;
+        outcome.stats.runtime_ms = 1234;
+        outcome.artifacts = [
+            ("a", ArtifactBody::Inline("text".into())),
+            ("b", ArtifactBody::Uri("file:///b".into())),
+        ]
+        .map(|(name, body)| {
+            Arc::new(Artifact { name: name.into(), media_type: "text/plain".into(), body })
+        })
+        .into();
+        let recorder = bench.start(&sample::start(&run, 1)).await;
+        recorder.record(&sample::record(&run, 1)).unwrap();
+        recorder.close(&outcome).await.unwrap();
+
+        let before = bench.audit.run(&run).await.unwrap();
+        let mut other = sample::start(&run, 1);
+        other.spec = Arc::new(sample::spec_with(&run, json!({"question": "another"})));
+        // In any life, and also under a spec that is not its own.
+        for start in [sample::start(&run, 1), sample::start(&run, 2), other] {
+            let told = bench.audit.start(&start).await.err();
+            let Some(AuditError::Closed { outcome: told }) = told else { panic!("{told:?}") };
+            assert_eq!(*told, outcome);
+        }
+        assert_eq!(bench.audit.run(&run).await.unwrap(), before);
+    }
+}
+
+/// A4
+#[tokio::test]
+async fn an_outcome_that_cannot_be_read_is_not_made_up() {
+    let bench = Bench::new();
+    for (column, what) in [("error", "error"), ("stats", "counts"), ("artifacts", "artifacts")] {
+        let run = id(column);
+        let recorder = bench.start(&sample::start(&run, 1)).await;
+        let changed = bench.connection().execute(
+            &format!("UPDATE runs SET status = 'ok', closed = 1, {column} = 'x' WHERE run_id = '{column}'"),
+            [],
+        );
+        assert_eq!(changed, Ok(1));
+        drop(recorder);
+        let refused = bench.audit.start(&sample::start(&run, 2)).await.err().unwrap();
+        assert!(matches!(refused, AuditError::Broken { .. }), "{refused:?}");
+        assert!(
+            refused.to_string().contains(&format!("the {what} of run `{column}`")),
+            "{refused}"
+        );
+    }
 }
 
 /// A5
