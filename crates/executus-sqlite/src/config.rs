@@ -16,7 +16,8 @@ pub struct Config {
     pub batch: usize,
     /// How long jobs nobody waits for are collected before they are committed: 5 ms.
     pub linger: Duration,
-    /// How long another writer of the same file is waited for: 5 s.
+    /// How long another writer of the same file is waited for: 5 s. Opening takes at most about
+    /// twice as long.
     pub busy_timeout: Duration,
     /// After how long without a job the write-ahead log is put back into the file: 1 s. Jobs that
     /// were kept when the disk was full are tried again this often.

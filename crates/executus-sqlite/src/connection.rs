@@ -1,7 +1,8 @@
 //! Opening: the connection that writes, and those that read.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -16,8 +17,28 @@ const PAGE: i64 = 4096;
 /// What the connection that writes keeps in memory.
 const CACHE_KIB: i64 = 8192;
 
+/// How long to wait before another try to open a file that others are opening or closing.
+const RETRY: Duration = Duration::from_millis(5);
+
 /// Opens the connection that writes, creating the file and bringing its schema up to date.
+///
+/// Several processes may do so at once. Not every lock on the way is one that SQLite waits for
+/// (nobody waits to change the journal mode), so the whole is tried again for a while.
 pub(crate) fn writer(config: &Config, schema: &Schema) -> Result<Connection, OpenError> {
+    #[expect(clippy::disallowed_methods, reason = "how long to try is real time")]
+    let began = Instant::now();
+    loop {
+        match try_writer(config, schema) {
+            Err(OpenError::Busy { .. }) if began.elapsed() < config.busy_timeout => {
+                #[expect(clippy::disallowed_methods, reason = "opening blocks its thread")]
+                thread::sleep(RETRY);
+            }
+            done => return done,
+        }
+    }
+}
+
+fn try_writer(config: &Config, schema: &Schema) -> Result<Connection, OpenError> {
     let path = &config.path;
     check(path, true)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE

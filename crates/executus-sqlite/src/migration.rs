@@ -6,6 +6,8 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::OpenError;
 
+const READING: &str = "reading its version";
+
 /// The kind of a file, and how it came to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema {
@@ -25,9 +27,19 @@ impl Schema {
 
     /// The version of the file, 0 for an empty one.
     ///
-    /// Refuses what another program or a newer version wrote.
+    /// Refuses what another program or a newer version wrote. Looks at one state of the file,
+    /// whoever is making it meanwhile.
     pub(crate) fn found(&self, path: &Path, connection: &Connection) -> Result<u32, OpenError> {
-        let failed = |error| OpenError::from_sqlite(path, "reading its version", error);
+        let failed = |error| OpenError::from_sqlite(path, READING, error);
+        let transaction = connection.unchecked_transaction().map_err(failed)?;
+        let found = self.found_in(path, &transaction)?;
+        transaction.commit().map_err(failed)?;
+        Ok(found)
+    }
+
+    /// The same, inside a transaction.
+    fn found_in(&self, path: &Path, connection: &Connection) -> Result<u32, OpenError> {
+        let failed = |error| OpenError::from_sqlite(path, READING, error);
         let number = |pragma: &str| {
             connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0)).map_err(failed)
         };
@@ -68,7 +80,7 @@ impl Schema {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         // Only now nobody else can be at it: another process may have taken the step meanwhile.
-        let found = self.found(path, &transaction)?;
+        let found = self.found_in(path, &transaction)?;
         let Some(sql) = usize::try_from(found).ok().and_then(|found| self.steps.get(found)) else {
             return Ok(());
         };

@@ -4,4 +4,5 @@
 mod commit;
 mod fault;
 mod open;
+mod race;
 mod work;
