@@ -6,8 +6,6 @@
 //! no unwinding. Not protected: a panic inside a panic, `panic = "abort"`, and a runtime that is
 //! dropped without an awaited [`Executor::shutdown`]; a later life finds what these leave.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -27,6 +25,7 @@ use crate::record::Stop;
 use crate::status::{Outcome, RunStatus};
 use crate::tool::ToolContext;
 use build::Unlived;
+use registry::Registry;
 
 mod act;
 mod admit;
@@ -36,6 +35,7 @@ mod handle;
 pub(crate) mod isolate;
 mod life;
 mod log;
+mod registry;
 mod request;
 mod resume;
 mod settle;
@@ -63,7 +63,7 @@ pub(crate) struct Inner {
     pub(crate) shutdown: CancellationToken,
     shutdown_at: Mutex<Option<Instant>>,
     closed: AtomicBool,
-    runs: Mutex<HashMap<RunId, Arc<Shared>>>,
+    runs: Mutex<Registry>,
     blocking: AtomicUsize,
     started: AtomicU64,
     ended: [AtomicU64; RunStatus::ALL.len()],
@@ -177,7 +177,7 @@ impl Executor {
         self.0.closed.store(true, Ordering::SeqCst);
         *self.0.shutdown_at.lock() = Some(deadline);
         self.0.shutdown.cancel();
-        let runs: Vec<_> = self.0.runs.lock().values().cloned().collect();
+        let runs = self.0.runs.lock().runs();
         for run in &runs {
             run.request_stop(shared::interrupted());
         }
@@ -213,27 +213,27 @@ impl Inner {
         Ok(handle)
     }
 
-    fn register(&self, shared: &Arc<Shared>) -> Result<Place, StartError> {
-        let run = &shared.spec().run_id;
-        let mut runs = self.runs.lock();
-        // Under the lock: a shutdown either sees this run or closes before it.
-        if self.closed.load(Ordering::SeqCst) {
-            return Err(StartError::ShutDown);
-        }
-        match runs.entry(run.clone()) {
-            Entry::Occupied(_) => return Err(StartError::Running { run: run.clone() }),
-            Entry::Vacant(place) => place.insert(Arc::clone(shared)),
+    fn register(&self, shared: Arc<Shared>, chosen: bool) -> Result<Place, StartError> {
+        let place = {
+            let mut runs = self.runs.lock();
+            // Under the lock: a shutdown either sees this run or closes before it.
+            if self.closed.load(Ordering::SeqCst) {
+                return Err(StartError::ShutDown);
+            }
+            runs.enter(&shared, chosen)
         };
-        drop(runs);
+        let run = || shared.spec().run_id.clone();
+        let place = place.ok_or_else(|| StartError::Running { run: run() })?;
         self.started.fetch_add(1, Ordering::Relaxed);
-        Ok(Place(Arc::clone(shared)))
+        Ok(Place { shared, place })
     }
 }
 
 fn spawn(life: Unlived) -> Result<(), StartError> {
     let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
     // Not detached: the registry knows the run until its task ends.
-    drop(runtime.spawn(life.live()));
+    // Boxed: the runtime moves a task's future several times in its life.
+    drop(runtime.spawn(Box::pin(life.live())));
     Ok(())
 }
 
@@ -249,12 +249,15 @@ impl Future for RunTask {
 }
 
 /// A run's place in the registry. Given back when its task ends or is dropped.
-pub(crate) struct Place(Arc<Shared>);
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    place: usize,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let shared = &self.0;
-        shared.executor().runs.lock().remove(&shared.spec().run_id);
+        let shared = &self.shared;
+        shared.executor().runs.lock().leave(self.place);
         if shared.settled().is_none() {
             // The task was dropped in the middle; whoever waits must not wait for ever.
             let Stop { status, error } = shared::interrupted();

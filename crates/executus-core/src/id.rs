@@ -1,12 +1,15 @@
 //! Identifiers: runs, budget holds, and the key that every effect carries.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use uuid::Uuid;
 
 use crate::digest::Digest;
+use crate::time::Timestamp;
 
 /// The longest run id, in bytes.
 pub const MAX_RUN_ID: usize = 512;
@@ -38,11 +41,32 @@ impl RunId {
         }
     }
 
-    /// A fresh id: a UUID of version 7, so that ids sort by the time they were made.
+    /// A fresh id: a UUID of version 7, so that ids sort by the millisecond they were made in.
+    ///
+    /// It is unique, not secret: it holds a counter, and bits that follow from the process's own
+    /// random number.
     #[must_use]
     pub fn random() -> Self {
-        let mut buffer = uuid::Uuid::encode_buffer();
-        let text: &str = uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
+        Self::fresh(Timestamp::now())
+    }
+
+    pub(crate) fn fresh(at: Timestamp) -> Self {
+        static PROCESS: LazyLock<u64> = LazyLock::new(|| Uuid::new_v4().as_u64_pair().1);
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        // Twelve bits of counter, so that ids of one millisecond sort too; then the output function
+        // of SplitMix64 (Steele, Lea, Flood 2014), which maps different counts to different bits.
+        let mut bits = PROCESS.wrapping_add(count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        let mut unique = [0; 10];
+        unique[..2].copy_from_slice(&(count as u16).to_be_bytes());
+        unique[2..].copy_from_slice(&bits.to_be_bytes());
+        let millis = u64::try_from(at.as_micros() / 1000).unwrap_or(0);
+        let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &unique).into_uuid();
+        let mut buffer = Uuid::encode_buffer();
+        let text: &str = uuid.hyphenated().encode_lower(&mut buffer);
         Self(text.into())
     }
 
@@ -155,8 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn fresh_ids_sort_by_time() {
-        let ids: Vec<_> = (0..100).map(|_| RunId::random()).collect();
+    fn fresh_ids_are_uuids_that_sort_by_time_and_differ() {
+        let at = |millis: i64| RunId::fresh(Timestamp::from_micros(millis * 1000));
+        let ids: Vec<_> = (0..10_000).map(at).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+        let same: std::collections::HashSet<_> = (0..10_000).map(|_| at(7_i64)).collect();
+        assert_eq!(same.len(), 10_000);
+        let version = ids[0].as_str().parse::<Uuid>().map(|id| id.get_version_num());
+        assert_eq!(version, Ok(7));
     }
 }

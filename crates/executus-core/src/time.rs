@@ -20,6 +20,14 @@ impl Timestamp {
         Self(micros)
     }
 
+    /// The system's wall clock, now.
+    #[must_use]
+    pub fn now() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self::default().after(since_epoch.unwrap_or_default())
+    }
+
     /// Microseconds since the epoch.
     #[must_use]
     pub const fn as_micros(self) -> i64 {
@@ -59,9 +67,7 @@ impl Clock {
     /// Starts at the system's wall clock.
     #[must_use]
     pub fn system() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Self::starting_at(Timestamp::default().after(since_epoch.unwrap_or_default()))
+        Self::starting_at(Timestamp::now())
     }
 
     /// Starts at a given time, for reproducible runs.

@@ -147,7 +147,7 @@ pub(crate) fn prepare(
     }
     let spec = Arc::new(RunSpec {
         format: FORMAT,
-        run_id: request.run_id.clone().unwrap_or_else(RunId::random),
+        run_id: request.run_id.clone().unwrap_or_else(|| RunId::fresh(now)),
         subject_id: Arc::clone(&request.subject_id),
         name: Arc::clone(&request.name),
         caller_id: parent.map_or_else(
@@ -223,7 +223,7 @@ pub(crate) fn life(
         run.deadline(),
         request.events,
     ));
-    let place = executor.register(&shared)?;
+    let place = executor.register(Arc::clone(&shared), request.run_id.is_some())?;
     for finalizer in request.finalizers {
         shared.register(finalizer);
     }

@@ -1,16 +1,16 @@
 //! What the run's task, its handle, its tools and its children share.
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast};
-use tokio::time::Instant;
+use tokio::sync::broadcast;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, Settled};
@@ -96,6 +96,16 @@ struct Cell {
     children: Vec<Arc<Shared>>,
     /// The run's task, waiting for an effect.
     waker: Option<Waker>,
+    /// Who waits for the outcome, or for all to be settled.
+    waiting: Vec<Waker>,
+}
+
+impl Cell {
+    fn wait(&mut self, waker: &Waker) {
+        if !self.waiting.iter().any(|known| known.will_wake(waker)) {
+            self.waiting.push(waker.clone());
+        }
+    }
 }
 
 /// See the module.
@@ -111,7 +121,6 @@ pub(crate) struct Shared {
     tally: LiveTally,
     events: Option<broadcast::Sender<Event>>,
     cell: Mutex<Cell>,
-    changed: Notify,
 }
 
 impl std::fmt::Debug for Shared {
@@ -138,7 +147,6 @@ impl Shared {
             tally: LiveTally::default(),
             events,
             cell: Mutex::default(),
-            changed: Notify::new(),
         }
     }
 
@@ -166,17 +174,14 @@ impl Shared {
         if let Some(token) = self.token.get() {
             token.cancel();
         }
-        let (waker, children) = {
+        let (task, waiting, children) = {
             let mut cell = self.cell.lock();
-            (cell.waker.take(), cell.children.clone())
+            (cell.waker.take(), std::mem::take(&mut cell.waiting), cell.children.clone())
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        task.into_iter().chain(waiting).for_each(Waker::wake);
         for child in children {
             child.request_stop(cancelled("the delegating run ended"));
         }
-        self.changed.notify_waiters();
     }
 
     /// Wakes the run's task when a stop is asked for. Returns whether one has been already.
@@ -268,8 +273,12 @@ impl Shared {
 
     /// Says that all is done.
     pub(crate) fn set_settled(&self, settled: Settled) {
-        self.cell.lock().settled.get_or_insert_with(|| Arc::new(settled));
-        self.changed.notify_waiters();
+        let waiting = {
+            let mut cell = self.cell.lock();
+            cell.settled.get_or_insert_with(|| Arc::new(settled));
+            std::mem::take(&mut cell.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn settled(&self) -> Option<Arc<Settled>> {
@@ -342,37 +351,41 @@ impl Shared {
     /// Waits for the outcome: the run's own, or, shortly after the deadline or a stop, the one that
     /// these two decide whatever the run's task is doing.
     pub(crate) async fn wait_outcome(&self) -> Arc<Outcome> {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
+        let mut timer: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|cx| {
             let (stop, at) = {
-                let cell = self.cell.lock();
+                let mut cell = self.cell.lock();
                 if let Some(claimed) = &cell.claimed {
-                    return Arc::clone(claimed);
+                    return Poll::Ready(Arc::clone(claimed));
                 }
+                cell.wait(cx.waker());
                 match &cell.stop {
                     Some((stop, at)) => (stop.clone(), *at),
                     None => (timeout(), self.clock.instant(self.deadline)),
                 }
             };
-            let answer = tokio::time::timeout_at(at + ANSWER, changed).await;
-            if answer.is_err() {
-                return self.claim(|| self.outcome_now(&stop));
+            let at = at + ANSWER;
+            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+            if timer.deadline() != at {
+                timer.as_mut().reset(at);
             }
-        }
+            timer.as_mut().poll(cx).map(|()| self.claim(|| self.outcome_now(&stop)))
+        })
+        .await
     }
 
     pub(crate) async fn wait_settled(&self) -> Arc<Settled> {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if let Some(settled) = self.settled() {
-                return settled;
+        poll_fn(|cx| {
+            let mut cell = self.cell.lock();
+            match &cell.settled {
+                Some(settled) => Poll::Ready(Arc::clone(settled)),
+                None => {
+                    cell.wait(cx.waker());
+                    Poll::Pending
+                }
             }
-            changed.await;
-        }
+        })
+        .await
     }
 }
 

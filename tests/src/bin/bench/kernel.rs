@@ -26,7 +26,7 @@ fn instructions(report: &mut Report<'_>) -> Result<(), String> {
     let ten = per_run("controlled", 10)?;
     report.add(&Figure::at_most("kernel.instructions.turn10", ten, 80_000.0));
     let marginal = |turns: usize| -> Result<f64, String> {
-        Ok((per_run("controlled", turns + 4)? - per_run("controlled", turns)?) / 4.0)
+        Ok((per_run("controlled", turns + 20)? - per_run("controlled", turns)?) / 20.0)
     };
     let (early, late) = (marginal(5)?, marginal(400)?);
     report.add(&Figure::at_most("kernel.instructions.marginal_400_over_5", late / early, 1.3));
