@@ -30,3 +30,8 @@ pub use error::QueryError;
 pub use executus_sqlite::OpenError;
 pub use query::{AuditRecord, RunFilter, RunSummary};
 pub use reader::AuditReader;
+
+/// Its sample is compiled with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
