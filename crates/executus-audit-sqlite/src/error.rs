@@ -38,6 +38,8 @@ pub enum QueryError {
         run: String,
         /// What cannot be read.
         what: String,
+        /// Which record of the run it belongs to; `None` for what belongs to the run as a whole.
+        seq: Option<u64>,
         /// Why.
         #[source]
         source: Option<Cause>,

@@ -8,7 +8,7 @@ use executus_core::port::Cause;
 use executus_core::{Key, Record, RunId, RunStatus, Timestamp};
 use executus_sqlite::rusqlite::types::Value as SqlValue;
 use executus_sqlite::rusqlite::{
-    self, Connection, Error as SqliteError, OptionalExtension, Row, params_from_iter,
+    Connection, Error as SqliteError, OptionalExtension, Row, params_from_iter,
 };
 use executus_sqlite::{OpenError, Reader};
 use serde::de::DeserializeOwned;
@@ -99,9 +99,9 @@ impl AuditReader {
                  WHERE run = ? ORDER BY seq",
             )?;
             let rows = statement.query_and_then([id], |row| {
-                let (seq, at, key, state) = head(row)?;
+                let (seq, at, key, state) = head(run.as_str(), row)?;
                 let body: String = row.get(8)?;
-                let body = parse(run.as_str(), &format!("record {seq}"), &body)?;
+                let body = part(run.as_str(), "record", seq, &body)?;
                 let fact = Digest::from_bytes(row.get(6)?);
                 Ok(AuditRecord { seq, at, key, kind: row.get(7)?, body, fact, state })
             })?;
@@ -126,9 +126,9 @@ impl AuditReader {
                  FROM records JOIN journal USING (run, seq) WHERE run = ? ORDER BY seq",
             )?;
             let rows = statement.query_and_then([id], |row| {
-                let (seq, at, key, state) = head(row)?;
+                let (seq, at, key, state) = head(run.as_str(), row)?;
                 let fact: String = row.get(6)?;
-                let fact = parse(run.as_str(), &format!("fact {seq}"), &fact)?;
+                let fact = part(run.as_str(), "fact", seq, &fact)?;
                 Ok(Record { seq, at, key, fact, state })
             })?;
             rows.collect()
@@ -183,15 +183,16 @@ fn not_found(run: &RunId) -> Fault {
 }
 
 /// The first columns of both forms of a record.
-fn head(row: &Row<'_>) -> rusqlite::Result<(u64, Timestamp, Key, Digest)> {
-    let key = Key {
-        step: row.get(2)?,
-        call: row.get(3)?,
-        args: row.get::<_, Option<[u8; 32]>>(4)?.map(Digest::from_bytes),
-    };
+fn head(run: &str, row: &Row<'_>) -> Result<(u64, Timestamp, Key, Digest), Fault> {
     let seq: i64 = row.get(0)?;
-    let at = Timestamp::from_micros(row.get(1)?);
-    Ok((seq.cast_unsigned(), at, key, Digest::from_bytes(row.get(5)?)))
+    let seq = seq.cast_unsigned();
+    let rest = || {
+        let args = row.get::<_, Option<[u8; 32]>>(4)?.map(Digest::from_bytes);
+        let key = Key { step: row.get(2)?, call: row.get(3)?, args };
+        let at = Timestamp::from_micros(row.get(1)?);
+        Ok((seq, at, key, Digest::from_bytes(row.get(5)?)))
+    };
+    rest().map_err(|why: SqliteError| damaged_part(run, "record", seq, Arc::new(why)))
 }
 
 fn summary(row: &Row<'_>) -> Result<RunSummary, Fault> {
@@ -228,10 +229,20 @@ fn parse<T: DeserializeOwned>(run: &str, what: &str, json: &str) -> Result<T, Fa
     serde_json::from_str(json).map_err(|why| damaged(run, what, Some(Arc::new(why))))
 }
 
+/// The same for something of one record.
+fn part<T: DeserializeOwned>(run: &str, what: &str, seq: u64, json: &str) -> Result<T, Fault> {
+    serde_json::from_str(json).map_err(|why| damaged_part(run, what, seq, Arc::new(why)))
+}
+
+fn damaged_part(run: &str, what: &str, seq: u64, why: Cause) -> Fault {
+    let what = format!("{what} {seq}");
+    Fault::Query(QueryError::Damaged { run: run.into(), what, seq: Some(seq), source: Some(why) })
+}
+
 fn run_id(run: &str, what: &str, text: String) -> Result<RunId, Fault> {
     RunId::new(text).map_err(|why| damaged(run, what, Some(Arc::new(why))))
 }
 
 fn damaged(run: &str, what: &str, source: Option<Cause>) -> Fault {
-    Fault::Query(QueryError::Damaged { run: run.into(), what: what.into(), source })
+    Fault::Query(QueryError::Damaged { run: run.into(), what: what.into(), seq: None, source })
 }

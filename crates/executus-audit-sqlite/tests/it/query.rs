@@ -124,3 +124,25 @@ async fn what_was_changed_by_hand_is_told() {
         "the spec of run `a` cannot be read; was the file changed by hand?"
     );
 }
+
+#[tokio::test]
+async fn a_damaged_record_is_told_by_its_number() {
+    for sql in [
+        "UPDATE journal SET fact = '{' WHERE seq = 2",
+        "UPDATE records SET state = x'00' WHERE seq = 2",
+        "UPDATE records SET args = x'00' WHERE seq = 2",
+    ] {
+        let bench = Bench::new();
+        let run = id("a");
+        let recorder = bench.start(&sample::start(&run, 1)).await;
+        for record in sample::records(&run, 1..=3) {
+            recorder.record(&record).unwrap();
+        }
+        recorder.flush().await.unwrap();
+        let other = bench.connection();
+        other.execute_batch("DROP TRIGGER records_are_not_changed").unwrap();
+        assert_eq!(other.execute(sql, []), Ok(1));
+        let damaged = bench.audit.journal(&run).await.unwrap_err();
+        assert!(matches!(damaged, QueryError::Damaged { seq: Some(2), .. }), "{damaged:?}");
+    }
+}

@@ -18,8 +18,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<Exit, Fault> {
     let verdict = match reader.journal(&found.run_id) {
         Ok(records) if records.is_empty() => Err(Difference::at(1, "nothing is recorded")),
         Ok(records) => replay(&records),
-        Err(QueryError::Damaged { what, .. }) => {
-            let seq = what.rsplit(' ').next().and_then(|seq| seq.parse().ok());
+        Err(QueryError::Damaged { what, seq, .. }) => {
             Err(Difference::at(seq.unwrap_or(1), format!("the {what} cannot be read")))
         }
         Err(error @ QueryError::Purged { .. }) => {
