@@ -9,13 +9,17 @@
 //!   reservation is granted whole or refused.
 //! - **B2** One hold id is one hold: reserving it again MUST NOT take more, and renews it.
 //! - **B3** Settling returns what was not spent and MUST count once: a second `settle` or `release`
-//!   of the hold returns `Ok` and changes nothing.
+//!   of the hold returns `Ok` and changes nothing. A run settles with its own tally, and its
+//!   children charge lines of their own (B5): what is counted in all is the greater of the hold's
+//!   own line and what is settled, plus every other line as it was charged. A release counts the
+//!   lines alone.
 //! - **B4** Releasing an unknown id is legal and leaves a tombstone: a `reserve` of that id which
 //!   arrives late MUST be refused with [`BudgetError::Closed`].
-//! - **B5** `charge` sets the total of a line of the hold (a line is a run's id): the same charge
-//!   twice MUST count once. A total above what is held MUST be covered from what is left of the
-//!   limit, or refused with [`BudgetError::Exceeded`].
-//! - **B6** A settled total above what is held is recorded in full: what was spent was spent.
+//! - **B5** `charge` sets the total of a line of the hold (a line is a run's id; the hold's own line
+//!   is that of `hold.run`): the same charge twice MUST count once. A total above what is held MUST
+//!   be covered from what is left of the limit, or refused with [`BudgetError::Exceeded`].
+//! - **B6** What is counted at the settling is recorded in full, also above what is held or left of
+//!   the limit: what was spent was spent. Less than was charged is never counted.
 //! - **B7** The unspent part of a dead holder's hold MUST come back (a lease, where holders can die
 //!   alone).
 //!
@@ -116,7 +120,8 @@ pub trait Budget: Send + Sync {
     /// Any error ends the run.
     async fn charge(&self, hold: &HoldId, line: &RunId, total: Amounts) -> Result<(), BudgetError>;
 
-    /// Ends the hold: `spent` is counted, the rest comes back.
+    /// Ends the hold: `spent`, the run's own tally, is counted beside what other lines were charged
+    /// (B3); the rest comes back.
     ///
     /// # Errors
     /// An error is retried, then logged.
