@@ -179,7 +179,7 @@ impl Executor {
         self.0.shutdown.cancel();
         let runs = self.0.runs.lock().runs();
         for run in &runs {
-            run.request_stop(shared::interrupted());
+            run.request_stop(shared::interrupted);
         }
         let mut report = ShutdownReport::default();
         for run in runs {

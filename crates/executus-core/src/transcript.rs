@@ -178,23 +178,23 @@ pub enum Entry {
 
 /// The history of a run. Clones share it; appending is in place while nobody else holds a clone.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Transcript(Arc<Vec<Entry>>);
+pub struct Transcript(Option<Arc<Vec<Entry>>>);
 
 impl Transcript {
     /// The entries, oldest first.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
-        &self.0
+        self.0.as_ref().map_or(&[], |entries| entries)
     }
 
     /// The results of the newest step, in call order.
     pub fn last_results(&self) -> impl DoubleEndedIterator<Item = &Arc<Acted>> {
-        let after_reply = self
-            .0
+        let entries = self.entries();
+        let after_reply = entries
             .iter()
             .rposition(|entry| matches!(entry, Entry::Reply(_)))
-            .map_or(self.0.len(), |at| at + 1);
-        self.0[after_reply..].iter().filter_map(|entry| match entry {
+            .map_or(entries.len(), |at| at + 1);
+        entries[after_reply..].iter().filter_map(|entry| match entry {
             Entry::Result(acted) => Some(acted),
             Entry::Reply(_) | Entry::Steer(_) => None,
         })
@@ -202,6 +202,9 @@ impl Transcript {
 
     pub(crate) fn push(&mut self, entry: Entry) {
         // Whoever kept a clone keeps its own list; the entries themselves stay shared.
-        Arc::make_mut(&mut self.0).push(entry);
+        match &mut self.0 {
+            Some(entries) => Arc::make_mut(entries).push(entry),
+            None => self.0 = Some(Arc::new(vec![entry])),
+        }
     }
 }

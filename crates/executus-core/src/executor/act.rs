@@ -17,6 +17,7 @@ use crate::record::{Fact, Stop};
 use crate::secret::Secrets;
 use crate::status::RunStatus;
 use crate::text;
+use crate::time::Timestamp;
 use crate::tool::{Effect, Tool, ToolContext, ToolError, ToolOutput};
 use crate::transcript::{Acted, Call, CallOutcome, Reply, SecretPart};
 
@@ -34,7 +35,7 @@ struct Prepared<'a> {
 struct InFlight<'a> {
     index: u32,
     effect: Effect,
-    began: Instant,
+    began: Timestamp,
     answer: Isolated<'a, Answer>,
     timer: Option<Pin<Box<Sleep>>>,
     limit_ms: u64,
@@ -53,15 +54,17 @@ impl Life {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             if open.started && open.effect == Effect::Once {
                 // A dead life began it: whether it happened is not known, and it is not repeated.
-                self.answer(&reply, index, CallOutcome::Unknown, 0).await?;
+                self.answer(&reply, index, CallOutcome::Unknown, None).await?;
                 continue;
             }
             match self.prepare(&reply, step, index) {
                 Ok(call) => prepared.push(call),
-                Err(error) => self.answer(&reply, index, CallOutcome::Failed(error), 0).await?,
+                Err(error) => self.answer(&reply, index, CallOutcome::Failed(error), None).await?,
             }
         }
-        self.make_durable(step, &prepared).await?;
+        if self.log.is_some() {
+            Box::pin(self.make_durable(step, &prepared)).await?;
+        }
         self.perform(&reply, &prepared).await
     }
 
@@ -109,7 +112,7 @@ impl Life {
     /// once, its start is durable in every log.
     async fn make_durable(&mut self, step: u32, prepared: &[Prepared<'_>]) -> Flow {
         let effect = |call: &Prepared<'_>| call.tool.spec().effect;
-        if self.log.is_none() || prepared.iter().all(|call| effect(call) == Effect::ReadOnly) {
+        if prepared.iter().all(|call| effect(call) == Effect::ReadOnly) {
             return Ok(());
         }
         let mut once = false;
@@ -150,12 +153,11 @@ impl Life {
             match next {
                 Ok((at, outcome)) => {
                     let call = in_flight.swap_remove(at);
-                    let took = millis(call.began.elapsed());
-                    self.answer(reply, call.index, outcome, took).await?;
+                    self.answer(reply, call.index, outcome, Some(call.began)).await?;
                 }
                 Err(stop) => {
                     self.shared.announce_stop();
-                    self.wind_up(reply, in_flight, &stop).await?;
+                    Box::pin(self.wind_up(reply, in_flight, &stop)).await?;
                     return Err(stop);
                 }
             }
@@ -165,16 +167,18 @@ impl Life {
     fn begin_call<'a>(&mut self, call: &'a Prepared<'a>) -> InFlight<'a> {
         let Prepared { index, tool, context, args } = call;
         let spec = tool.spec();
-        // What a watcher, a log or a person sees never holds a bound secret.
-        let visible = self.run.reply().and_then(|reply| reply.calls.get(*index as usize));
-        let visible = visible.map_or(Value::Null, |call| text::scrub_json(&call.args));
-        self.tell_watcher(|watcher| watcher.tool(&spec.name, &visible));
-        self.shared.emit(|| Event::ToolStarted {
-            step: context.step,
-            call: *index,
-            name: Arc::clone(&spec.name),
-            args: visible.clone(),
-        });
+        if self.watcher.is_some() || self.shared.is_watched() {
+            // What a watcher or a person sees never holds a bound secret.
+            let visible = self.run.reply().and_then(|reply| reply.calls.get(*index as usize));
+            let visible = visible.map_or(Value::Null, |call| text::scrub_json(&call.args));
+            self.tell_watcher(|watcher| watcher.tool(&spec.name, &visible));
+            self.shared.emit(|| Event::ToolStarted {
+                step: context.step,
+                call: *index,
+                name: Arc::clone(&spec.name),
+                args: visible,
+            });
+        }
         let answer = if spec.blocking {
             isolate(|| on_blocking_pool(call))
         } else {
@@ -183,7 +187,8 @@ impl Life {
         // The tool sees its deadline and has the grace to end by itself before it is cut.
         let timer = spec.timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout + GRACE)));
         let limit_ms = spec.timeout.map_or(0, millis);
-        let began = Instant::now();
+        // Without a log the time of the last fact is near enough, and costs nothing.
+        let began = if self.log.is_some() { self.shared.clock().now() } else { self.run.last_at() };
         InFlight { index: *index, effect: spec.effect, began, answer, timer, limit_ms }
     }
 
@@ -199,32 +204,37 @@ impl Life {
             let next = poll_fn(|cx| poll_any(&mut in_flight, cx));
             let Ok((at, outcome)) = tokio::time::timeout_at(until, next).await else { break };
             let call = in_flight.swap_remove(at);
-            let took = millis(call.began.elapsed());
-            self.answer(reply, call.index, outcome, took).await?;
+            self.answer(reply, call.index, outcome, Some(call.began)).await?;
         }
         for call in in_flight {
             let InFlight { index, effect, began, answer, .. } = call;
             drop(answer);
             // An interrupted run repeats on resume what may be repeated.
             if stop.status.is_terminal() || effect == Effect::Once {
-                let took = millis(began.elapsed());
-                self.answer(reply, index, CallOutcome::Unknown, took).await?;
+                self.answer(reply, index, CallOutcome::Unknown, Some(began)).await?;
             }
         }
         Ok(())
     }
 
-    async fn answer(&mut self, reply: &Reply, index: u32, outcome: CallOutcome, took: u64) -> Flow {
+    /// A call is answered. `began` is `None` for one that was not made.
+    async fn answer(
+        &mut self,
+        reply: &Reply,
+        index: u32,
+        outcome: CallOutcome,
+        began: Option<Timestamp>,
+    ) -> Flow {
         let Some(call) = reply.calls.get(index as usize) else { return Ok(()) };
         let max = usize::try_from(self.run.spec().limits.max_result_bytes).unwrap_or(usize::MAX);
-        let outcome = clean(outcome, &self.secrets, max);
+        let at = self.shared.clock().now();
         let acted = Acted {
             step: self.run.step(),
             call: index,
             id: Arc::clone(&call.id),
             name: Arc::clone(&call.name),
-            outcome,
-            duration_ms: took,
+            outcome: clean(outcome, &self.secrets, max),
+            duration_ms: began.map_or(0, |began| millis(at.since(began))),
         };
         self.shared.emit(|| Event::ToolFinished {
             step: acted.step,
@@ -235,9 +245,9 @@ impl Life {
                 CallOutcome::Failed(error) => Some(error.to_string()),
                 CallOutcome::Unknown => Some("outcome unknown".into()),
             },
-            duration_ms: took,
+            duration_ms: acted.duration_ms,
         });
-        self.note(Fact::Acted(Arc::new(acted))).await
+        self.note_at(at, Fact::Acted(Arc::new(acted))).await
     }
 }
 

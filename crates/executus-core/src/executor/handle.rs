@@ -38,12 +38,12 @@ impl RunHandle {
 
     /// Asks the run to stop: status `cancelled`. The first stop that is asked for counts.
     pub fn cancel(&self) {
-        self.shared.request_stop(cancelled("the caller stopped the run"));
+        self.shared.request_stop(|| cancelled("the caller stopped the run"));
     }
 
     /// Asks the run to stop for a reason: status `error` of kind `stopped`.
     pub fn stop(&self, reason: &str) {
-        self.shared.request_stop(stop(RunStatus::Error, ErrorKind::Stopped, reason));
+        self.shared.request_stop(|| stop(RunStatus::Error, ErrorKind::Stopped, reason));
     }
 
     /// Puts a text before the model at the next step.
@@ -68,7 +68,7 @@ impl RunHandle {
 
     /// All done: the record closed, the budget settled, everything durable that will be. Bounded
     /// by the executor's settling allowance. A host exits after this. Cancel safe.
-    pub async fn settled(&self) -> Arc<Settled> {
+    pub async fn settled(&self) -> Settled {
         self.shared.wait_settled().await
     }
 
@@ -95,13 +95,13 @@ impl RunObserver {
     }
 
     /// As [`RunHandle::settled`].
-    pub async fn settled(&self) -> Arc<Settled> {
+    pub async fn settled(&self) -> Settled {
         self.0.wait_settled().await
     }
 
     /// What [`settled`](Self::settled) would answer, if it is there.
     #[must_use]
-    pub fn try_settled(&self) -> Option<Arc<Settled>> {
+    pub fn try_settled(&self) -> Option<Settled> {
         self.0.settled()
     }
 
@@ -115,7 +115,7 @@ impl RunObserver {
 impl Drop for RunHandle {
     fn drop(&mut self) {
         if !self.detached {
-            self.shared.request_stop(cancelled("the caller dropped the run"));
+            self.shared.request_stop(|| cancelled("the caller dropped the run"));
         }
     }
 }

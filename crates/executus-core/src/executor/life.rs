@@ -153,15 +153,17 @@ impl Life {
 
     /// Takes in a fact and appends it to the log.
     pub(crate) async fn note(&mut self, fact: Fact) -> Flow {
-        let key = if self.log.is_some() { self.key_of(&fact) } else { Key::step(0) };
-        self.take_in(self.shared.clock().now(), &fact)?;
-        match &mut self.log {
-            Some(log) => log
-                .put(&self.run, fact, key)
-                .await
-                .map_err(|error| Stop { status: RunStatus::Error, error: Some(error) }),
-            None => Ok(()),
-        }
+        let at = self.shared.clock().now();
+        self.note_at(at, fact).await
+    }
+
+    pub(crate) async fn note_at(&mut self, at: Timestamp, fact: Fact) -> Flow {
+        self.take_in(at, &fact)?;
+        let key = if self.log.is_some() { self.key_of(&fact) } else { return Ok(()) };
+        let Some(log) = &mut self.log else { return Ok(()) };
+        // On the heap: every wait of a run would else carry the room for it.
+        let put = Box::pin(log.put(&self.run, fact, key)).await;
+        put.map_err(|error| Stop { status: RunStatus::Error, error: Some(error) })
     }
 
     /// Takes in a fact, for a run without a log.

@@ -262,7 +262,7 @@ impl Settling {
         }
         for child in &children {
             if self.outcome.status == RunStatus::Interrupted {
-                child.request_stop(interrupted());
+                child.request_stop(interrupted);
             }
             // The claim has cancelled the token that theirs hang from.
         }

@@ -90,21 +90,31 @@ struct Cell {
     /// The stop that was asked for, the first one, and when.
     stop: Option<(Stop, Instant)>,
     claimed: Option<Arc<Outcome>>,
-    settled: Option<Arc<Settled>>,
+    settled: Option<Settled>,
     steering: VecDeque<Arc<Steer>>,
     finalizers: Vec<Finalizer>,
     children: Vec<Arc<Shared>>,
     /// The run's task, waiting for an effect.
     waker: Option<Waker>,
-    /// Who waits for the outcome, or for all to be settled.
-    waiting: Vec<Waker>,
+    /// Who waits for the outcome, or for all to be settled; usually one.
+    waiter: Option<Waker>,
+    more_waiters: Vec<Waker>,
 }
 
 impl Cell {
     fn wait(&mut self, waker: &Waker) {
-        if !self.waiting.iter().any(|known| known.will_wake(waker)) {
-            self.waiting.push(waker.clone());
+        let known = self.waiter.iter().chain(&self.more_waiters);
+        if known.into_iter().any(|known| known.will_wake(waker)) {
+            return;
         }
+        match &self.waiter {
+            None => self.waiter = Some(waker.clone()),
+            Some(_) => self.more_waiters.push(waker.clone()),
+        }
+    }
+
+    fn take_waiting(&mut self) -> (Option<Waker>, Vec<Waker>) {
+        (self.waiter.take(), std::mem::take(&mut self.more_waiters))
     }
 }
 
@@ -176,11 +186,14 @@ impl Shared {
         }
         let (task, waiting, children) = {
             let mut cell = self.cell.lock();
-            (cell.waker.take(), std::mem::take(&mut cell.waiting), cell.children.clone())
+            (cell.waker.take(), cell.take_waiting(), cell.children.clone())
         };
-        task.into_iter().chain(waiting).for_each(Waker::wake);
+        if let Some(task) = task {
+            task.wake();
+        }
+        wake(waiting);
         for child in children {
-            child.request_stop(cancelled("the delegating run ended"));
+            child.request_stop(|| cancelled("the delegating run ended"));
         }
     }
 
@@ -209,6 +222,11 @@ impl Shared {
         &self.tally
     }
 
+    /// Whether somebody may watch the events.
+    pub(crate) const fn is_watched(&self) -> bool {
+        self.events.is_some()
+    }
+
     /// Sends an event, made only when somebody may watch.
     pub(crate) fn emit(&self, make: impl FnOnce() -> Event) {
         if let Some(events) = &self.events {
@@ -218,13 +236,13 @@ impl Shared {
     }
 
     /// Asks the run to stop. The first stop that is asked for counts.
-    pub(crate) fn request_stop(&self, stop: Stop) {
+    pub(crate) fn request_stop(&self, stop: impl FnOnce() -> Stop) {
         {
             let mut cell = self.cell.lock();
             if cell.stop.is_some() || cell.claimed.is_some() {
                 return;
             }
-            cell.stop = Some((stop, Instant::now()));
+            cell.stop = Some((stop(), Instant::now()));
         }
         self.announce_stop();
     }
@@ -264,7 +282,7 @@ impl Shared {
             let claimed = cell.claimed.get_or_insert_with(|| Arc::new(outcome()));
             let outcome = Arc::clone(claimed);
             let settled = Settled { outcome: Arc::clone(&outcome), failures: Vec::new() };
-            cell.settled = Some(Arc::new(settled));
+            cell.settled = Some(settled);
             outcome
         };
         self.announce_stop();
@@ -275,13 +293,13 @@ impl Shared {
     pub(crate) fn set_settled(&self, settled: Settled) {
         let waiting = {
             let mut cell = self.cell.lock();
-            cell.settled.get_or_insert_with(|| Arc::new(settled));
-            std::mem::take(&mut cell.waiting)
+            cell.settled.get_or_insert(settled);
+            cell.take_waiting()
         };
-        waiting.into_iter().for_each(Waker::wake);
+        wake(waiting);
     }
 
-    pub(crate) fn settled(&self) -> Option<Arc<Settled>> {
+    pub(crate) fn settled(&self) -> Option<Settled> {
         self.cell.lock().settled.clone()
     }
 
@@ -325,7 +343,7 @@ impl Shared {
     pub(crate) fn adopt(&self, child: &Arc<Self>) {
         self.cell.lock().children.push(Arc::clone(child));
         if self.stopping.load(Ordering::SeqCst) {
-            child.request_stop(cancelled("the delegating run ended"));
+            child.request_stop(|| cancelled("the delegating run ended"));
         }
     }
 
@@ -374,11 +392,11 @@ impl Shared {
         .await
     }
 
-    pub(crate) async fn wait_settled(&self) -> Arc<Settled> {
+    pub(crate) async fn wait_settled(&self) -> Settled {
         poll_fn(|cx| {
             let mut cell = self.cell.lock();
             match &cell.settled {
-                Some(settled) => Poll::Ready(Arc::clone(settled)),
+                Some(settled) => Poll::Ready(settled.clone()),
                 None => {
                     cell.wait(cx.waker());
                     Poll::Pending
@@ -387,6 +405,13 @@ impl Shared {
         })
         .await
     }
+}
+
+fn wake((first, more): (Option<Waker>, Vec<Waker>)) {
+    if let Some(first) = first {
+        first.wake();
+    }
+    more.into_iter().for_each(Waker::wake);
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

@@ -96,27 +96,11 @@ impl Run {
         state.transcript.push(Entry::Reply(Arc::clone(reply)));
         state.reply = Some(Arc::clone(reply));
 
-        let limits = &self.spec.limits;
-        let tokens = state.tally.tokens();
-        let cost = state.tally.cost_micros;
-        let limit = if at > state.deadline {
+        if at > state.deadline {
             self.time_out(at);
             return true;
-        } else if tokens > limits.max_tokens {
-            let max = limits.max_tokens;
-            Some(limit_error(ErrorKind::TokenLimit, format!("{tokens} tokens used of {max}")))
-        } else if limits.max_cost_micros.is_some_and(|max| cost > max) {
-            let max = limits.max_cost_micros.unwrap_or_default();
-            Some(limit_error(ErrorKind::CostLimit, format!("{cost} micro-units spent of {max}")))
-        } else if reply.calls.is_empty() {
-            Some(Stop { status: RunStatus::Ok, error: None })
-        } else if decided.step >= limits.max_steps {
-            let max = limits.max_steps;
-            Some(limit_error(ErrorKind::StepLimit, format!("no final answer after {max} steps")))
-        } else {
-            None
-        };
-        match limit {
+        }
+        match self.verdict() {
             Some(stop) => self.finish(at, stop),
             None => {
                 let open = decided.effects.iter();
@@ -126,6 +110,27 @@ impl Run {
             }
         }
         true
+    }
+
+    /// How the newest reply ends the run, if it does: as the final answer, or by a limit.
+    fn verdict(&self) -> Option<Stop> {
+        let (state, limits) = (&self.state, &self.spec.limits);
+        let reply = state.reply.as_ref()?;
+        let (tokens, cost) = (state.tally.tokens(), state.tally.cost_micros);
+        if tokens > limits.max_tokens {
+            let max = limits.max_tokens;
+            Some(limit_error(ErrorKind::TokenLimit, format!("{tokens} tokens used of {max}")))
+        } else if limits.max_cost_micros.is_some_and(|max| cost > max) {
+            let max = limits.max_cost_micros.unwrap_or_default();
+            Some(limit_error(ErrorKind::CostLimit, format!("{cost} micro-units spent of {max}")))
+        } else if reply.calls.is_empty() {
+            Some(Stop { status: RunStatus::Ok, error: None })
+        } else if state.step >= limits.max_steps {
+            let max = limits.max_steps;
+            Some(limit_error(ErrorKind::StepLimit, format!("no final answer after {max} steps")))
+        } else {
+            None
+        }
     }
 
     fn started(&mut self, step: u32, call: u32) -> bool {
@@ -155,7 +160,7 @@ impl Run {
         if self.state.open.iter().all(|call| call.answer.is_some()) {
             let denial = self.fold_calls();
             if let (None, Some(error)) = (&self.state.end, denial) {
-                self.finish(at, limit_error(ErrorKind::Denied, error.to_string()));
+                self.finish(at, denied(&error));
             }
         }
         true
@@ -202,8 +207,18 @@ impl Run {
             self.state.deadline = deadline;
             self.state.gate = first_gate(&self.spec, None);
             self.pass();
+            // An interruption took an end back that the step had decided: it stands.
+            if let Some(stop) = self.verdict().or_else(|| self.denial()) {
+                self.finish(self.state.last_at, stop);
+            }
         }
         true
+    }
+
+    /// The denial among the newest results that ends the run.
+    fn denial(&self) -> Option<Stop> {
+        let mut results = self.state.transcript.last_results();
+        results.find_map(|acted| ends_run(acted)).map(denied)
     }
 
     fn ended_for_good(&self) -> bool {
@@ -218,11 +233,7 @@ impl Run {
             return denial;
         }
         for acted in self.state.open.drain(..).filter_map(|call| call.answer) {
-            if let CallOutcome::Failed(error @ ToolError::Denied { ends_run: true, .. }) =
-                &acted.outcome
-            {
-                denial = denial.or_else(|| Some(error.clone()));
-            }
+            denial = denial.or_else(|| ends_run(&acted).cloned());
             self.state.transcript.push(Entry::Result(acted));
         }
         denial
@@ -235,4 +246,16 @@ impl Run {
     fn finish(&mut self, at: Timestamp, stop: Stop) {
         self.state.end = Some(End { stop, at });
     }
+}
+
+/// The denial in an answer, where it ends the run.
+fn ends_run(acted: &Acted) -> Option<&ToolError> {
+    match &acted.outcome {
+        CallOutcome::Failed(error @ ToolError::Denied { ends_run: true, .. }) => Some(error),
+        CallOutcome::Failed(_) | CallOutcome::Output(_) | CallOutcome::Unknown => None,
+    }
+}
+
+fn denied(error: &ToolError) -> Stop {
+    limit_error(ErrorKind::Denied, error.to_string())
 }

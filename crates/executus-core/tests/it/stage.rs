@@ -77,7 +77,7 @@ impl Stage {
         self.ended(run.run_id().clone(), settled)
     }
 
-    pub(crate) fn ended(&self, run: RunId, settled: Arc<Settled>) -> Ended {
+    pub(crate) fn ended(&self, run: RunId, settled: Settled) -> Ended {
         self.check(&run, &settled.outcome);
         Ended { run, settled }
     }
@@ -109,7 +109,7 @@ impl Stage {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) run: RunId,
-    pub(crate) settled: Arc<Settled>,
+    pub(crate) settled: Settled,
 }
 
 impl Ended {

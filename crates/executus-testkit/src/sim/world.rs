@@ -25,7 +25,7 @@ const LEASE: Duration = Duration::from_secs(120);
 /// What happened to a run in one process.
 #[derive(Debug)]
 pub(super) struct Life {
-    pub(super) settled: Option<Arc<Settled>>,
+    pub(super) settled: Option<Settled>,
     /// What the caller was told before settling, if it asked.
     pub(super) told: Option<RunStatus>,
     pub(super) plan: Plan,
@@ -211,7 +211,7 @@ fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> J
     tokio::spawn(task)
 }
 
-type Watched = (Option<Arc<Settled>>, Option<RunStatus>);
+type Watched = (Option<Settled>, Option<RunStatus>);
 
 /// What the caller of a run does: strokes in order, then waiting until all is settled.
 fn spawn_watch(

@@ -31,7 +31,9 @@ pub(crate) async fn run(model: Arc<dyn Decide>, tools: Arc<[Arc<dyn Act>]>) -> O
     loop {
         let reply = model.decide(&history).await.ok()?;
         if reply.calls.is_empty() {
-            return Some(reply.text);
+            let output = reply.text.clone();
+            history.push(Spoken::Reply(reply));
+            return Some(output);
         }
         let mut results = Vec::with_capacity(reply.calls.len());
         for Call { name, args, .. } in &reply.calls {
