@@ -20,7 +20,7 @@
 use std::borrow::Cow;
 
 use executus_core::record::Fact;
-use executus_core::text::{scrub, scrub_json};
+use executus_core::text::{Scrubbed, scrub, scrub_json};
 use executus_core::transcript::{Acted, CallOutcome};
 use executus_core::{Reply, RunError, ToolError, ToolOutput, Usage};
 use serde::{Serialize, Serializer};
@@ -51,7 +51,7 @@ pub(crate) fn of(fact: &Fact, reply: Option<&Reply>) -> serde_json::Result<Strin
         }
         Fact::Started { call: at, .. } => json(&Body {
             tool: call(*at).map(|call| Text(&call.name)),
-            args: call(*at).map(|call| scrub_json(&call.args)),
+            args: call(*at).map(|call| Scrubbed(&call.args)),
             ..Body::default()
         }),
         Fact::Acted(acted) => acted_body(acted, call(acted.call).map(|call| &call.args)),
@@ -97,7 +97,7 @@ fn json(value: &impl Serialize) -> serde_json::Result<String> {
 fn acted_body(acted: &Acted, args: Option<&Value>) -> serde_json::Result<String> {
     let mut body = Body {
         tool: Some(Text(&acted.name)),
-        args: args.map(scrub_json),
+        args: args.map(Scrubbed),
         duration_ms: Some(acted.duration_ms),
         ..Body::default()
     };
@@ -131,7 +131,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tool: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    args: Option<Value>,
+    args: Option<Scrubbed<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<ResultBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,7 +161,7 @@ impl Serialize for Text<'_> {
 struct CallBody<'a> {
     id: &'a str,
     name: Text<'a>,
-    args: Value,
+    args: Scrubbed<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     broken: Option<Text<'a>>,
 }
@@ -171,7 +171,7 @@ impl<'a> CallBody<'a> {
         Self {
             id: &call.id,
             name: Text(&call.name),
-            args: scrub_json(&call.args),
+            args: Scrubbed(&call.args),
             broken: call.broken.as_deref().map(Text),
         }
     }
@@ -181,7 +181,7 @@ impl<'a> CallBody<'a> {
 struct ResultBody<'a> {
     text: Text<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
+    data: Option<Scrubbed<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     artifacts: Option<Value>,
 }
@@ -192,7 +192,7 @@ impl<'a> ResultBody<'a> {
             [] => None,
             artifacts => Some(scrubbed(&artifacts)?),
         };
-        Ok(Self { text: Text(&output.text), data: output.data.as_ref().map(scrub_json), artifacts })
+        Ok(Self { text: Text(&output.text), data: output.data.as_ref().map(Scrubbed), artifacts })
     }
 }
 
