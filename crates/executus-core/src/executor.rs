@@ -40,6 +40,7 @@ mod request;
 mod resume;
 mod settle;
 mod shared;
+mod standalone;
 mod stops;
 
 pub use build::ExecutorBuilder;
@@ -47,6 +48,7 @@ pub use handle::{RunHandle, RunObserver, Settled};
 pub use request::RunRequest;
 pub use resume::{ResumeError, Resumed};
 pub(crate) use shared::{Finalizer, FinalizerPhase, Shared};
+pub use standalone::Standalone;
 
 /// The executor's own limits.
 #[derive(Debug, Clone)]

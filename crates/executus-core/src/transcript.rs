@@ -200,7 +200,8 @@ impl Transcript {
         })
     }
 
-    pub(crate) fn push(&mut self, entry: Entry) {
+    /// One entry more.
+    pub fn push(&mut self, entry: Entry) {
         // Whoever kept a clone keeps its own list; the entries themselves stay shared.
         match &mut self.0 {
             Some(entries) => Arc::make_mut(entries).push(entry),

@@ -13,17 +13,13 @@ use super::log::Log;
 use super::shared::Shared;
 use super::stops::Stops;
 use super::{Config, Executor, Inner, Place, RunHandle, RunRequest, StartError};
-use crate::id::{HoldId, RunId};
+use crate::id::HoldId;
 use crate::machine::Run;
 use crate::port::{Audit, Budget, Checkpointer, Critic, Delivery, Palette, Ports};
 use crate::record::{Fact, Record};
-use crate::spec::{FORMAT, PortSet, RunSpec};
 use crate::status::{ErrorKind, RunError};
 use crate::time::Clock;
 use crate::tool::{Tool, ToolContext};
-
-/// How long before its parent's deadline a child run times out, so that the parent can read why.
-const CHILD_MARGIN: Duration = Duration::from_millis(250);
 
 /// Builds an [`Executor`].
 #[derive(Debug, Clone)]
@@ -140,42 +136,7 @@ pub(crate) fn prepare(
     let clock = Clock::system();
     let now = clock.start();
     let refusal = request.limits.check().err();
-    let ports = &executor.ports;
-    let mut deadline = now.after(request.limits.hard_timeout);
-    if let Some(parent) = parent {
-        deadline = deadline.min(earlier(parent.deadline, CHILD_MARGIN));
-    }
-    let spec = Arc::new(RunSpec {
-        format: FORMAT,
-        run_id: request.run_id.clone().unwrap_or_else(|| RunId::fresh(now)),
-        subject_id: Arc::clone(&request.subject_id),
-        name: Arc::clone(&request.name),
-        caller_id: parent.map_or_else(
-            || Arc::clone(&request.caller_id),
-            |parent| Arc::clone(&parent.spec.caller_id),
-        ),
-        channel_id: parent.map_or_else(
-            || Arc::clone(&request.channel_id),
-            |parent| Arc::clone(&parent.spec.channel_id),
-        ),
-        parent_run_id: parent.map(|parent| parent.spec.run_id.clone()),
-        depth: parent.map_or(0, |parent| parent.spec.depth + 1),
-        inputs: Arc::clone(&request.inputs),
-        labels: Arc::clone(&request.labels),
-        limits: request.limits.clone(),
-        started_at: now,
-        deadline,
-        ports: PortSet {
-            audit: ports.audit.is_some(),
-            // A child spends on its parent's hold.
-            budget: ports.budget.is_some() && parent.is_none(),
-            critic: ports.critic.is_some(),
-            checkpoint: ports.checkpointer.is_some() && parent.is_none(),
-            palette: ports.palette.is_some() && !request.palette.is_empty(),
-            delivery: ports.delivery.is_some() && parent.is_none(),
-        },
-        dry_run: request.dry_run,
-    });
+    let spec = Arc::new(request.to_spec(&executor.ports, now, parent));
     let origin = Origin {
         run: Run::new(Arc::clone(&spec)),
         first: Fact::Opened(spec),
@@ -189,11 +150,6 @@ pub(crate) fn prepare(
         parent.shared.adopt(&unlived.life.shared);
     }
     Ok((handle, unlived))
-}
-
-fn earlier(at: crate::time::Timestamp, margin: Duration) -> crate::time::Timestamp {
-    let margin = i64::try_from(margin.as_micros()).unwrap_or(i64::MAX);
-    crate::time::Timestamp::from_micros(at.as_micros().saturating_sub(margin))
 }
 
 /// Where a life begins.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::broadcast;
@@ -11,11 +12,12 @@ use super::shared::{Finalizer, FinalizerPhase};
 use crate::event::{Event, EventStream};
 use crate::id::RunId;
 use crate::model::Model;
-use crate::port::Amounts;
 use crate::port::palette::EntryKind;
+use crate::port::{Amounts, Ports};
 use crate::secret::Secrets;
-use crate::spec::Limits;
-use crate::tool::Toolbox;
+use crate::spec::{FORMAT, Limits, PortSet, RunSpec};
+use crate::time::Timestamp;
+use crate::tool::{ToolContext, Toolbox};
 
 /// What a host asks of an executor. Everything but the model has a default.
 pub struct RunRequest {
@@ -180,6 +182,54 @@ impl RunRequest {
         let (sender, stream) = EventStream::channel(capacity);
         self.events = Some(sender);
         stream
+    }
+}
+
+/// How long before its parent's deadline a child run times out, so that the parent can read why.
+const CHILD_MARGIN: Duration = Duration::from_millis(250);
+
+impl RunRequest {
+    /// The run that is asked for, as data.
+    pub(crate) fn to_spec(
+        &self,
+        ports: &Ports,
+        now: Timestamp,
+        parent: Option<&ToolContext>,
+    ) -> RunSpec {
+        let mut deadline = now.after(self.limits.hard_timeout);
+        if let Some(parent) = parent {
+            deadline = deadline.min(parent.deadline.before(CHILD_MARGIN));
+        }
+        // A child is its caller's as much as its parent is.
+        let (caller_id, channel_id) = match parent {
+            Some(parent) => (&parent.spec.caller_id, &parent.spec.channel_id),
+            None => (&self.caller_id, &self.channel_id),
+        };
+        RunSpec {
+            format: FORMAT,
+            run_id: self.run_id.clone().unwrap_or_else(|| RunId::fresh(now)),
+            subject_id: Arc::clone(&self.subject_id),
+            name: Arc::clone(&self.name),
+            caller_id: Arc::clone(caller_id),
+            channel_id: Arc::clone(channel_id),
+            parent_run_id: parent.map(|parent| parent.spec.run_id.clone()),
+            depth: parent.map_or(0, |parent| parent.spec.depth + 1),
+            inputs: Arc::clone(&self.inputs),
+            labels: Arc::clone(&self.labels),
+            limits: self.limits.clone(),
+            started_at: now,
+            deadline,
+            ports: PortSet {
+                audit: ports.audit.is_some(),
+                // A child spends on its parent's hold.
+                budget: ports.budget.is_some() && parent.is_none(),
+                critic: ports.critic.is_some(),
+                checkpoint: ports.checkpointer.is_some() && parent.is_none(),
+                palette: ports.palette.is_some() && !self.palette.is_empty(),
+                delivery: ports.delivery.is_some() && parent.is_none(),
+            },
+            dry_run: self.dry_run,
+        }
     }
 }
 

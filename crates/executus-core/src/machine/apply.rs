@@ -208,8 +208,9 @@ impl Run {
             self.state.gate = first_gate(&self.spec, None);
             self.pass();
             // An interruption took an end back that the step had decided: it stands.
-            if let Some(stop) = self.verdict().or_else(|| self.denial()) {
-                self.finish(self.state.last_at, stop);
+            match self.verdict().or_else(|| self.denial()) {
+                Some(stop) => self.finish(self.state.last_at, stop),
+                None => self.close_step(),
             }
         }
         true
@@ -219,6 +220,22 @@ impl Run {
     fn denial(&self) -> Option<Stop> {
         let mut results = self.state.transcript.last_results();
         results.find_map(|acted| ends_run(acted)).map(denied)
+    }
+
+    /// Answers the calls of a step that an end cut short, when an interruption took that end back:
+    /// nobody performs them any more, and the model is to read of every call that it asked for.
+    fn close_step(&mut self) {
+        let state = &mut self.state;
+        let Some(reply) = state.reply.as_ref().filter(|_| state.open.is_empty()) else { return };
+        let answered: Vec<u32> = state.transcript.last_results().map(|acted| acted.call).collect();
+        for (call, asked) in (0..).zip(&reply.calls) {
+            if !answered.contains(&call) {
+                let (id, name) = (Arc::clone(&asked.id), Arc::clone(&asked.name));
+                let outcome = CallOutcome::Unknown;
+                let acted = Acted { step: state.step, call, id, name, outcome, duration_ms: 0 };
+                state.transcript.push(Entry::Result(Arc::new(acted)));
+            }
+        }
     }
 
     fn ended_for_good(&self) -> bool {

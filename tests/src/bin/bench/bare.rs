@@ -1,71 +1,40 @@
-//! The yardstick: the loop that a host would write by hand, over boxed traits of the same shape.
+//! The yardstick: the loop that a host would write by hand, over the same boxed traits.
+//!
+//! It asks the model and calls the tools as the executor does, with the same turns, contexts and
+//! transcript, and does nothing else: no limit, no cancel, no isolation, no end that is recorded.
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use executus_core::{Call, Reply, ToolOutput};
-use serde_json::Value;
-
-/// Decides, as [`executus_core::Model`] does.
-#[async_trait]
-pub(crate) trait Decide: Send + Sync {
-    async fn decide(&self, history: &[Spoken]) -> Result<Reply, String>;
-}
-
-/// Acts, as [`executus_core::Tool`] does.
-#[async_trait]
-pub(crate) trait Act: Send + Sync {
-    fn name(&self) -> &str;
-    async fn act(&self, args: &Value) -> Result<ToolOutput, String>;
-}
-
-/// An entry of the bare history.
-pub(crate) enum Spoken {
-    Reply(Reply),
-    Result { _name: Arc<str>, _output: Result<ToolOutput, String> },
-}
+use executus_core::executor::Standalone;
+use executus_core::transcript::{Acted, CallOutcome};
+use executus_core::{Entry, Model, Toolbox, Transcript};
 
 /// Runs until the model answers without calls.
-pub(crate) async fn run(model: Arc<dyn Decide>, tools: Arc<[Arc<dyn Act>]>) -> Option<String> {
-    let mut history = Vec::new();
-    loop {
-        let reply = model.decide(&history).await.ok()?;
+pub(crate) async fn run(
+    around: Arc<Standalone>,
+    model: Arc<dyn Model>,
+    tools: Toolbox,
+) -> Option<String> {
+    let mut transcript = Transcript::default();
+    for step in 1.. {
+        let turn = around.turn(step, &transcript, &tools);
+        let reply = Arc::new(model.decide(&turn).await.ok()?);
+        drop(turn);
+        transcript.push(Entry::Reply(Arc::clone(&reply)));
         if reply.calls.is_empty() {
-            let output = reply.text.clone();
-            history.push(Spoken::Reply(reply));
-            return Some(output);
+            return Some(reply.text.clone());
         }
-        let mut results = Vec::with_capacity(reply.calls.len());
-        for Call { name, args, .. } in &reply.calls {
-            let tool = tools.iter().find(|tool| tool.name() == &**name)?;
-            results.push(Spoken::Result { _name: Arc::clone(name), _output: tool.act(args).await });
+        for (index, call) in (0..).zip(&reply.calls) {
+            let tool = tools.get(&call.name)?;
+            let context = around.context(step, index);
+            let outcome = match tool.call(&context, &call.args).await {
+                Ok(output) => CallOutcome::Output(output),
+                Err(error) => CallOutcome::Failed(error),
+            };
+            let (id, name) = (Arc::clone(&call.id), Arc::clone(&call.name));
+            let acted = Acted { step, call: index, id, name, outcome, duration_ms: 0 };
+            transcript.push(Entry::Result(Arc::new(acted)));
         }
-        history.push(Spoken::Reply(reply));
-        history.extend(results);
     }
-}
-
-/// Asks for a call in each turn but the last.
-pub(crate) struct Turns(pub(crate) usize);
-
-#[async_trait]
-impl Decide for Turns {
-    async fn decide(&self, history: &[Spoken]) -> Result<Reply, String> {
-        let step = history.iter().filter(|spoken| matches!(spoken, Spoken::Reply(_))).count();
-        Ok(super::child::reply(step + 1, self.0))
-    }
-}
-
-/// Answers with a short text.
-pub(crate) struct Noop;
-
-#[async_trait]
-impl Act for Noop {
-    fn name(&self) -> &'static str {
-        "noop"
-    }
-
-    async fn act(&self, _args: &Value) -> Result<ToolOutput, String> {
-        Ok(ToolOutput::text("done"))
-    }
+    None
 }

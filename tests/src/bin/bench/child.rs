@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use executus_core::executor::Standalone;
 use executus_core::tool::{Effect, ToolContext, ToolError};
 use executus_core::{
     Executor, Limits, Model, ModelError, Reply, RunRequest, Tool, ToolOutput, ToolSpec, Toolbox,
@@ -63,20 +64,19 @@ pub(crate) struct Bench {
     model: Arc<dyn Model>,
     tools: Toolbox,
     limits: Limits,
-    bare_model: Arc<dyn bare::Decide>,
-    bare_tools: Arc<[Arc<dyn bare::Act>]>,
+    around: Arc<Standalone>,
 }
 
 impl Bench {
     pub(crate) fn new(executor: Executor, turns: usize) -> Self {
         let tools: [Arc<dyn Tool>; 1] = [Arc::new(Noop::new())];
+        let model: Arc<dyn Model> = Arc::new(Turns(turns));
         Self {
             executor,
-            model: Arc::new(Turns(turns)),
+            around: Arc::new(Standalone::new(&RunRequest::new(Arc::clone(&model)))),
+            model,
             tools: Toolbox::new(tools).unwrap_or_default(),
             limits: Limits { max_steps: 10_000, ..Limits::default() },
-            bare_model: Arc::new(bare::Turns(turns)),
-            bare_tools: Arc::new([Arc::new(bare::Noop)]),
         }
     }
 
@@ -94,7 +94,8 @@ impl Bench {
 
     /// The same in a bare task.
     pub(crate) async fn bare(&self) -> bool {
-        let run = bare::run(Arc::clone(&self.bare_model), Arc::clone(&self.bare_tools));
+        let run =
+            bare::run(Arc::clone(&self.around), Arc::clone(&self.model), self.tools.clone());
         #[expect(clippy::disallowed_methods, reason = "the yardstick is a bare task")]
         let task = tokio::spawn(run);
         task.await.is_ok_and(|output| output.is_some())
