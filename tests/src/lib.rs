@@ -1,1 +1,3 @@
 //! Scenarios across crates.
+
+pub mod soak;

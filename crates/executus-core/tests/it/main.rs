@@ -9,6 +9,7 @@ mod conformance;
 mod critic;
 mod delivery;
 mod faults;
+mod machine;
 mod memory;
 mod palette;
 mod ports_absent;
