@@ -54,12 +54,17 @@ impl Life {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             if open.started && open.effect == Effect::Once {
                 // A dead life began it: whether it happened is not known, and it is not repeated.
-                self.answer(&reply, index, CallOutcome::Unknown, None).await?;
+                let (at, fact) = self.answered(&reply, index, CallOutcome::Unknown, None);
+                self.note_at(at, fact).await?;
                 continue;
             }
             match self.prepare(&reply, step, index) {
                 Ok(call) => prepared.push(call),
-                Err(error) => self.answer(&reply, index, CallOutcome::Failed(error), None).await?,
+                Err(error) => {
+                    let outcome = CallOutcome::Failed(error);
+                    let (at, fact) = self.answered(&reply, index, outcome, None);
+                    self.note_at(at, fact).await?;
+                }
             }
         }
         if self.log.is_some() {
@@ -153,7 +158,9 @@ impl Life {
             match next {
                 Ok((at, outcome)) => {
                     let call = in_flight.swap_remove(at);
-                    self.answer(reply, call.index, outcome, Some(call.began)).await?;
+                    let (at, fact) = self.answered(reply, call.index, outcome, Some(call.began));
+                    drop(call);
+                    self.note_at(at, fact).await?;
                 }
                 Err(stop) => {
                     self.shared.announce_stop();
@@ -204,35 +211,37 @@ impl Life {
             let next = poll_fn(|cx| poll_any(&mut in_flight, cx));
             let Ok((at, outcome)) = tokio::time::timeout_at(until, next).await else { break };
             let call = in_flight.swap_remove(at);
-            self.answer(reply, call.index, outcome, Some(call.began)).await?;
+            let (at, fact) = self.answered(reply, call.index, outcome, Some(call.began));
+            self.note_at(at, fact).await?;
         }
         for call in in_flight {
             let InFlight { index, effect, began, answer, .. } = call;
             drop(answer);
             // An interrupted run repeats on resume what may be repeated.
             if stop.status.is_terminal() || effect == Effect::Once {
-                self.answer(reply, index, CallOutcome::Unknown, Some(began)).await?;
+                let (at, fact) = self.answered(reply, index, CallOutcome::Unknown, Some(began));
+                self.note_at(at, fact).await?;
             }
         }
         Ok(())
     }
 
-    /// A call is answered. `began` is `None` for one that was not made.
-    async fn answer(
-        &mut self,
+    /// The fact that a call is answered. `began` is `None` for one that was not made.
+    fn answered(
+        &self,
         reply: &Reply,
         index: u32,
         outcome: CallOutcome,
         began: Option<Timestamp>,
-    ) -> Flow {
-        let Some(call) = reply.calls.get(index as usize) else { return Ok(()) };
+    ) -> (Timestamp, Fact) {
+        let Call { id, name, .. } = &reply.calls[index as usize];
         let max = usize::try_from(self.run.spec().limits.max_result_bytes).unwrap_or(usize::MAX);
         let at = self.shared.clock().now();
         let acted = Acted {
             step: self.run.step(),
             call: index,
-            id: Arc::clone(&call.id),
-            name: Arc::clone(&call.name),
+            id: Arc::clone(id),
+            name: Arc::clone(name),
             outcome: clean(outcome, &self.secrets, max),
             duration_ms: began.map_or(0, |began| millis(at.since(began))),
         };
@@ -247,7 +256,7 @@ impl Life {
             },
             duration_ms: acted.duration_ms,
         });
-        self.note_at(at, Fact::Acted(Arc::new(acted))).await
+        (at, Fact::Acted(Arc::new(acted)))
     }
 }
 

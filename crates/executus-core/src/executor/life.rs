@@ -114,14 +114,16 @@ async fn drive(life: &mut Life) {
         if matches!(next, Next::Settle(_) | Next::Done) {
             return;
         }
-        // An instant loop must give way too, and see a cancel.
-        tokio::task::consume_budget().await;
+        if matches!(next, Next::Decide { .. }) {
+            // An instant loop must give way too, and see a cancel.
+            tokio::task::consume_budget().await;
+        }
         let flow = match life.must_stop(next) {
             Some(stop) => Err(stop),
             None => match next {
                 Next::Admit(gate) => Box::pin(life.admit(gate)).await,
                 Next::Decide { step } => life.decide(step).await,
-                Next::Act { step } => Box::pin(life.act(step)).await,
+                Next::Act { step } => life.act(step).await,
                 Next::Settle(_) | Next::Done => Ok(()),
             },
         };

@@ -94,8 +94,7 @@ impl Bench {
 
     /// The same in a bare task.
     pub(crate) async fn bare(&self) -> bool {
-        let run =
-            bare::run(Arc::clone(&self.around), Arc::clone(&self.model), self.tools.clone());
+        let run = bare::run(Arc::clone(&self.around), Arc::clone(&self.model), self.tools.clone());
         #[expect(clippy::disallowed_methods, reason = "the yardstick is a bare task")]
         let task = tokio::spawn(run);
         task.await.is_ok_and(|output| output.is_some())
