@@ -26,11 +26,16 @@ use executus_core::{Reply, RunError, ToolError, ToolOutput, Usage};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// The body of a fact. `reply` is the one whose calls are under way.
-pub(crate) fn of(fact: &Fact, reply: Option<&Reply>) -> serde_json::Result<String> {
+/// Appends the body of a fact. `reply` is the one whose calls are under way.
+pub(crate) fn write(
+    out: &mut Vec<u8>,
+    fact: &Fact,
+    reply: Option<&Reply>,
+) -> serde_json::Result<()> {
+    let mut json = |body: &Body<'_>| serde_json::to_writer(&mut *out, body);
     let call = |call: u32| reply.and_then(|reply| reply.calls.get(call as usize));
     match fact {
-        Fact::Opened(spec) => json(&scrubbed(spec)?),
+        Fact::Opened(spec) => serde_json::to_writer(out, &scrubbed(spec)?),
         Fact::Admitted(gate) => json(&Body { gate: Some(gate), ..Body::default() }),
         Fact::Refused { gate, stop, unknown } => json(&Body {
             gate: Some(gate),
@@ -54,7 +59,7 @@ pub(crate) fn of(fact: &Fact, reply: Option<&Reply>) -> serde_json::Result<Strin
             args: call(*at).map(|call| Scrubbed(&call.args)),
             ..Body::default()
         }),
-        Fact::Acted(acted) => acted_body(acted, call(acted.call).map(|call| &call.args)),
+        Fact::Acted(acted) => json(&acted_body(acted, call(acted.call).map(|call| &call.args))?),
         Fact::Steered(steer) => json(&Body {
             source: Some(Text(&steer.source)),
             text: Some(Text(&steer.text)),
@@ -87,14 +92,10 @@ pub(crate) fn scrubbed(value: &impl Serialize) -> serde_json::Result<Value> {
 
 /// A value as JSON text, scrubbed.
 pub(crate) fn scrubbed_text(value: &impl Serialize) -> serde_json::Result<String> {
-    json(&scrubbed(value)?)
+    serde_json::to_string(&scrubbed(value)?)
 }
 
-fn json(value: &impl Serialize) -> serde_json::Result<String> {
-    serde_json::to_string(value)
-}
-
-fn acted_body(acted: &Acted, args: Option<&Value>) -> serde_json::Result<String> {
+fn acted_body<'a>(acted: &'a Acted, args: Option<&'a Value>) -> serde_json::Result<Body<'a>> {
     let mut body = Body {
         tool: Some(Text(&acted.name)),
         args: args.map(Scrubbed),
@@ -106,7 +107,7 @@ fn acted_body(acted: &Acted, args: Option<&Value>) -> serde_json::Result<String>
         CallOutcome::Failed(error) => body.error = Some(Failure::of_tool(error)),
         CallOutcome::Unknown => body.unknown = true,
     }
-    json(&body)
+    Ok(body)
 }
 
 /// All bodies but that of `opened`: what a kind does not have is left out.

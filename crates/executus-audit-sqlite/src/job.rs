@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use executus_core::digest::{Digest, Hasher};
 use executus_core::port::AuditError;
 use executus_core::record::Fact;
-use executus_core::{Outcome, Record, Reply, RunSpec};
+use executus_core::{Outcome, Reply, RunSpec};
 use executus_sqlite::rusqlite::{self, Connection, OptionalExtension, params};
 use executus_sqlite::{Job, StoreError};
 use tokio::sync::oneshot;
 
-use crate::body;
 use crate::error::audit_error;
 use crate::outcome::{self, End};
+use crate::row::{Row, Statements};
 use crate::trail::Ack;
 
 /// An answer to somebody who waits.
@@ -20,103 +19,11 @@ type Answer<T> = oneshot::Sender<Result<T, AuditError>>;
 
 /// See the module. Only rows are not waited for.
 pub(crate) enum Work {
-    Row(Box<Row>),
+    Row(Row),
     Start(Box<Start>, Answer<Started>),
     Flush(Arc<Ack>, Answer<()>),
     End(Box<End>, Arc<Ack>, Answer<()>),
     Purge(Purge, Option<Answer<u32>>),
-}
-
-/// One record of a run, in both forms.
-pub(crate) struct Row {
-    pub(crate) ack: Arc<Ack>,
-    pub(crate) run: i64,
-    seq: i64,
-    at: i64,
-    step: u32,
-    call: Option<u32>,
-    args: Option<Digest>,
-    kind: &'static str,
-    body: String,
-    fact: String,
-    digest: Digest,
-    state: Digest,
-}
-
-impl Row {
-    /// Renders a record, on the thread of the run.
-    pub(crate) fn new(
-        run: i64,
-        ack: Arc<Ack>,
-        record: &Record,
-        reply: Option<&Reply>,
-    ) -> serde_json::Result<Self> {
-        let fact = serde_json::to_string(&record.fact)?;
-        let mut hasher = Hasher::new();
-        hasher.text(&fact);
-        Ok(Self {
-            ack,
-            run,
-            seq: record.seq.cast_signed(),
-            at: record.at.as_micros(),
-            step: record.key.step,
-            call: record.key.call,
-            args: record.key.args,
-            kind: record.fact.kind(),
-            body: body::of(&record.fact, reply)?,
-            digest: hasher.finish(),
-            fact,
-            state: record.state,
-        })
-    }
-
-    fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
-        if self.ack.failure().is_some() {
-            return Ok(());
-        }
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO records (run, seq, at, step, call, args, kind, body, fact, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
-        )?;
-        let inserted = insert.execute(params![
-            self.run,
-            self.seq,
-            self.at,
-            self.step,
-            self.call,
-            self.args.as_ref().map(Digest::as_bytes),
-            self.kind,
-            self.body,
-            self.digest.as_bytes(),
-            self.state.as_bytes(),
-        ])?;
-        if inserted == 0 {
-            return self.compare(connection);
-        }
-        connection
-            .prepare_cached("INSERT INTO journal (run, seq, fact) VALUES (?1, ?2, ?3)")?
-            .execute(params![self.run, self.seq, self.fact])
-            .map(drop)
-    }
-
-    /// A record that is kept already is kept as it is, and must be this one.
-    fn compare(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let kept: ([u8; 32], [u8; 32]) = connection
-            .prepare_cached("SELECT fact, state FROM records WHERE run = ?1 AND seq = ?2")?
-            .query_row([self.run, self.seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if kept != (*self.digest.as_bytes(), *self.state.as_bytes()) {
-            let message = format!("record {} is there already, with other content", self.seq);
-            self.ack.fail(AuditError::Conflict { message });
-        }
-        Ok(())
-    }
-
-    fn settle(&self, result: Result<(), StoreError>) {
-        match result {
-            Ok(()) => self.ack.commit(),
-            Err(error) => self.ack.fail(audit_error(error)),
-        }
-    }
 }
 
 /// The start of a life.
@@ -262,9 +169,16 @@ impl Purge {
 }
 
 impl Job for Work {
-    fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    type Group<'c> = Statements<'c>;
+
+    fn group(connection: &Connection) -> Statements<'_> {
+        Statements::new(connection)
+    }
+
+    fn apply(&mut self, statements: &mut Statements<'_>) -> rusqlite::Result<()> {
+        let connection = statements.connection();
         match self {
-            Self::Row(row) => row.apply(connection),
+            Self::Row(row) => row.apply(statements),
             Self::Start(start, _) => start.apply(connection),
             Self::Flush(..) => Ok(()),
             Self::End(end, ..) => end.apply(connection),
@@ -295,7 +209,7 @@ impl Job for Work {
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Row(row) => size_of::<Row>() + row.body.len() + row.fact.len(),
+            Self::Row(row) => size_of::<Self>() + row.len(),
             Self::Start(..) | Self::Flush(..) | Self::End(..) | Self::Purge(..) => {
                 size_of::<Self>()
             }

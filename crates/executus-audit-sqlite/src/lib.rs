@@ -16,6 +16,7 @@ mod schema;
 mod body;
 mod job;
 mod outcome;
+mod row;
 mod trail;
 
 mod audit;

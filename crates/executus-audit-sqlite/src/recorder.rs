@@ -11,8 +11,9 @@ use executus_sqlite::StoreError;
 
 use crate::audit::{SqliteAudit, unfit};
 use crate::error::audit_error;
-use crate::job::{Row, Started, Work};
+use crate::job::{Started, Work};
 use crate::outcome::End;
+use crate::row::Row;
 use crate::trail::{Ack, Seat};
 
 /// See the module. Dropping it ends nothing: what was given is still written.
@@ -109,7 +110,7 @@ impl Recorder for SqliteRecorder {
         }
         let row = Row::new(self.run, Arc::clone(&self.ack), record, head.reply.as_deref())
             .map_err(unfit)?;
-        self.push(Work::Row(Box::new(row)))?;
+        self.push(Work::Row(row))?;
         self.given.fetch_add(1, Ordering::Relaxed);
         self.last_at.store(record.at.as_micros(), Ordering::Relaxed);
         head.newest = head.newest.max(seq);

@@ -73,8 +73,10 @@ impl Ack {
         self.committed.load(Ordering::Acquire)
     }
 
+    /// One more is. The writer thread alone counts.
     pub(crate) fn commit(&self) {
-        self.committed.fetch_add(1, Ordering::Release);
+        let committed = self.committed.load(Ordering::Relaxed);
+        self.committed.store(committed + 1, Ordering::Release);
     }
 
     /// Why a row was not written. Nothing after it is written either: a trail has no gaps.

@@ -10,8 +10,15 @@ use crate::error::StoreError;
 /// jobs that carry a channel for their answer.
 ///
 /// # Panics
-/// A panic in either method ends the writer thread: the store answers as closed from there on.
+/// A panic in any of the methods ends the writer thread: the store answers as closed from there on.
 pub trait Job: Send + 'static {
+    /// What the jobs of one transaction share: the connection, and what they prepared on it. A
+    /// statement that many jobs execute is then looked up once.
+    type Group<'c>;
+
+    /// The beginning of a transaction, or of another try of it.
+    fn group(connection: &Connection) -> Self::Group<'_>;
+
     /// Executes the statements. There is an open transaction: they MUST NOT begin or end one.
     ///
     /// The transaction may be given up and tried again, so this MAY be called more than once; only
@@ -20,7 +27,7 @@ pub trait Job: Send + 'static {
     /// # Errors
     /// SQLite's error as it came. A job that finds something wrong by itself, without having
     /// changed anything, keeps that and returns `Ok`.
-    fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    fn apply(&mut self, group: &mut Self::Group<'_>) -> rusqlite::Result<()>;
 
     /// The end of the job, called once, on the writer thread: `Ok` after the COMMIT.
     fn settle(self, result: Result<(), StoreError>);

@@ -118,8 +118,9 @@ impl<J: Job> End<J> {
     }
 
     fn apply_together(&mut self, connection: &Connection) -> Result<Faults, StoreError> {
+        let mut shared = J::group(connection);
         for job in &mut self.group {
-            job.apply(connection)
+            job.apply(&mut shared)
                 .map_err(|error| StoreError::from_sqlite(&self.path, error, true))?;
         }
         Ok(Vec::new())
@@ -127,9 +128,10 @@ impl<J: Job> End<J> {
 
     fn apply_each(&mut self, connection: &Connection) -> Result<Faults, StoreError> {
         let mut faults = Vec::new();
+        let mut shared = J::group(connection);
         for at in 0..self.group.len() {
             self.outside(execute(connection, "SAVEPOINT job"))?;
-            if let Err(error) = self.group[at].apply(connection) {
+            if let Err(error) = self.group[at].apply(&mut shared) {
                 match StoreError::from_sqlite(&self.path, error, true) {
                     fault @ StoreError::Refused { .. } => faults.push((at, fault)),
                     error => return Err(error),

@@ -29,7 +29,13 @@ pub(crate) struct Work {
 }
 
 impl Job for Work {
-    fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    type Group<'c> = &'c Connection;
+
+    fn group(connection: &Connection) -> &Connection {
+        connection
+    }
+
+    fn apply(&mut self, connection: &mut &Connection) -> rusqlite::Result<()> {
         if let Some((entered, open)) = self.gate.take() {
             entered.send(()).unwrap();
             open.recv().unwrap();
