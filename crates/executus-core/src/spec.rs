@@ -60,22 +60,25 @@ impl Limits {
     /// # Errors
     /// An error of kind `invalid` that names the field.
     pub fn check(&self) -> Result<(), RunError> {
-        let zero = [
-            ("hard_timeout", self.hard_timeout.is_zero()),
-            ("max_steps", self.max_steps == 0),
-            ("max_tokens", self.max_tokens == 0),
-            ("max_cost_micros", self.max_cost_micros == Some(0)),
-            ("max_calls_per_step", self.max_calls_per_step == 0),
-            ("concurrency", self.concurrency == 0),
-            ("max_result_bytes", self.max_result_bytes == 0),
-        ];
-        match zero.iter().find(|(_, is_zero)| *is_zero) {
-            Some((field, _)) => Err(RunError::new(
-                ErrorKind::Invalid,
-                format!("limits.{field} is 0; give it a value above 0"),
-            )),
-            None => Ok(()),
-        }
+        let field = if self.hard_timeout.is_zero() {
+            "hard_timeout"
+        } else if self.max_steps == 0 {
+            "max_steps"
+        } else if self.max_tokens == 0 {
+            "max_tokens"
+        } else if self.max_cost_micros == Some(0) {
+            "max_cost_micros"
+        } else if self.max_calls_per_step == 0 {
+            "max_calls_per_step"
+        } else if self.concurrency == 0 {
+            "concurrency"
+        } else if self.max_result_bytes == 0 {
+            "max_result_bytes"
+        } else {
+            return Ok(());
+        };
+        let message = format!("limits.{field} is 0; give it a value above 0");
+        Err(RunError::new(ErrorKind::Invalid, message))
     }
 }
 

@@ -203,7 +203,7 @@ pub(crate) fn life(
     let setup = needs_setup
         .then(|| Box::new(Setup { refusal, reserve: request.reserve, palette: request.palette }));
     let stops = Stops::new(Arc::clone(&shared), run.deadline());
-    let life = Life {
+    let life = Box::new(Life {
         run,
         shared: Arc::clone(&shared),
         model: request.model,
@@ -220,13 +220,13 @@ pub(crate) fn life(
         postponed: None,
         begun: false,
         deaf: false,
-    };
+    });
     Ok((RunHandle::new(shared), Unlived { life, first: logged.then_some(first), _place: place }))
 }
 
 /// A life that has not begun.
 pub(crate) struct Unlived {
-    pub(crate) life: Life,
+    pub(crate) life: Box<Life>,
     /// The fact that begins it, for the log.
     pub(crate) first: Option<Fact>,
     /// Given back when the task ends.

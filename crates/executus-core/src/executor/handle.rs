@@ -114,7 +114,7 @@ impl RunObserver {
 
 impl Drop for RunHandle {
     fn drop(&mut self) {
-        if !self.detached {
+        if !self.detached && !self.shared.is_stopping() {
             self.shared.request_stop(|| cancelled("the caller dropped the run"));
         }
     }

@@ -65,7 +65,7 @@ impl Unlived {
     // Not an async function: what that takes by value has room in its future twice.
     pub(crate) fn live(mut self) -> impl Future<Output = ()> + Send {
         async move {
-            let life = &mut self.life;
+            let life = &mut *self.life;
             if let Some(first) = self.first.take() {
                 Box::pin(life.open(first)).await;
             }
@@ -159,6 +159,7 @@ impl Life {
         self.note_at(at, fact).await
     }
 
+    /// Takes in a fact that happened at this time.
     pub(crate) async fn note_at(&mut self, at: Timestamp, fact: Fact) -> Flow {
         self.take_in(at, &fact)?;
         let key = if self.log.is_some() { self.key_of(&fact) } else { return Ok(()) };

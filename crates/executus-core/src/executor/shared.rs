@@ -124,6 +124,7 @@ pub(crate) struct Shared {
     executor: Arc<Inner>,
     /// Whether a stop was asked for or the outcome is claimed; set before the token is cancelled.
     stopping: AtomicBool,
+    steered: AtomicBool,
     /// Made when somebody first asks for it.
     token: OnceLock<CancellationToken>,
     clock: Clock,
@@ -151,6 +152,7 @@ impl Shared {
             spec,
             executor,
             stopping: AtomicBool::new(false),
+            steered: AtomicBool::new(false),
             token: OnceLock::new(),
             clock,
             deadline,
@@ -180,10 +182,7 @@ impl Shared {
 
     /// Tells everybody that the run stops: its task, its tools, its children, who waits for it.
     pub(crate) fn announce_stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        if let Some(token) = self.token.get() {
-            token.cancel();
-        }
+        self.cancel_token();
         let (task, waiting, children) = {
             let mut cell = self.cell.lock();
             (cell.waker.take(), cell.take_waiting(), cell.children.clone())
@@ -194,6 +193,18 @@ impl Shared {
         wake(waiting);
         for child in children {
             child.request_stop(|| cancelled("the delegating run ended"));
+        }
+    }
+
+    /// Whether the run is stopping already, or has ended.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    fn cancel_token(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        if let Some(token) = self.token.get() {
+            token.cancel();
         }
     }
 
@@ -275,17 +286,17 @@ impl Shared {
         claimed
     }
 
-    /// Claims the outcome and says that all is done, at once.
+    /// Claims the outcome and says that all is done, at once; for a run without children.
     pub(crate) fn finish(&self, outcome: impl FnOnce() -> Outcome) -> Arc<Outcome> {
-        let outcome = {
+        let (outcome, waiting) = {
             let mut cell = self.cell.lock();
             let claimed = cell.claimed.get_or_insert_with(|| Arc::new(outcome()));
             let outcome = Arc::clone(claimed);
-            let settled = Settled { outcome: Arc::clone(&outcome), failures: Vec::new() };
-            cell.settled = Some(settled);
-            outcome
+            cell.settled = Some(Settled { outcome: Arc::clone(&outcome), failures: Vec::new() });
+            (outcome, cell.take_waiting())
         };
-        self.announce_stop();
+        self.cancel_token();
+        wake(waiting);
         outcome
     }
 
@@ -305,10 +316,12 @@ impl Shared {
 
     pub(crate) fn steer(&self, steer: Steer) {
         self.cell.lock().steering.push_back(Arc::new(steer));
+        self.steered.store(true, Ordering::Release);
     }
 
+    /// Whether the caller has ever steered.
     pub(crate) fn is_steered(&self) -> bool {
-        !self.cell.lock().steering.is_empty()
+        self.steered.load(Ordering::Acquire)
     }
 
     pub(crate) fn next_steer(&self) -> Option<Arc<Steer>> {

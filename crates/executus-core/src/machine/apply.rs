@@ -103,10 +103,14 @@ impl Run {
         match self.verdict() {
             Some(stop) => self.finish(at, stop),
             None => {
-                let open = decided.effects.iter();
-                self.state.open = open
-                    .map(|effect| OpenCall { effect: *effect, started: false, answer: None })
-                    .collect();
+                // In place: the room of the last step's calls is used again.
+                let open = decided.effects.iter().map(|effect| OpenCall {
+                    effect: *effect,
+                    started: false,
+                    answer: None,
+                });
+                self.state.open.clear();
+                self.state.open.extend(open);
             }
         }
         true
