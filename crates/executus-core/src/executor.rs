@@ -30,6 +30,7 @@ use registry::Registry;
 mod act;
 mod admit;
 mod build;
+mod decide;
 mod delegate;
 mod handle;
 pub(crate) mod isolate;

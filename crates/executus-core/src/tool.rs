@@ -12,10 +12,12 @@ use thiserror::Error;
 use crate::transcript::Artifact;
 
 mod context;
+mod run_status;
 #[cfg(feature = "schema")]
 mod typed;
 
 pub use context::ToolContext;
+pub use run_status::RunStatusTool;
 #[cfg(feature = "schema")]
 pub use typed::{TypedTool, typed};
 

@@ -4,26 +4,24 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll};
 
 use super::build::Unlived;
-use super::isolate::{Panicked, call, isolate};
+use super::isolate::{Panicked, call};
 use super::log::Log;
 use super::shared::{Shared, millis, stop};
 use super::stops::Stops;
-use crate::event::Event;
 use crate::id::{HoldId, Key};
 use crate::machine::{Next, Run};
-use crate::model::{Model, ModelError, Turn};
+use crate::model::Model;
 use crate::port::palette::EntryKind;
 use crate::port::{Amounts, Watcher};
-use crate::record::{Decided, Fact, Gate, Phase, Stop};
+use crate::record::{Fact, Gate, Phase, Stop};
 use crate::secret::Secrets;
 use crate::status::{ErrorKind, Outcome, RunError, RunStatus, Stats};
 use crate::time::Timestamp;
-use crate::tool::{Effect, Toolbox};
-use crate::transcript::{Entry, Reply, Steer, Usage};
+use crate::tool::Toolbox;
+use crate::transcript::Entry;
 
 /// See the module.
 pub(crate) struct Life {
@@ -62,25 +60,21 @@ pub(crate) type Flow = Result<(), Stop>;
 
 impl Unlived {
     /// Lives the life to its end. Nothing of it unwinds into the task.
-    // Not an async function: what that takes by value has room in its future twice.
-    pub(crate) fn live(mut self) -> impl Future<Output = ()> + Send {
-        async move {
-            let life = &mut *self.life;
-            if let Some(first) = self.first.take() {
-                Box::pin(life.open(first)).await;
-            }
-            let crashed = {
-                let mut work = pin!(drive(life));
-                poll_fn(|cx| poll_guarded(work.as_mut(), cx)).await
-            };
-            if let Some(panicked) = crashed {
-                life.crashed(&panicked);
-            }
-            if !super::settle::settle_at_once(life) {
-                // On the heap: a run that waits for its model should not carry the room for this.
-                Box::pin(settle(life)).await;
-            }
-            drop(self);
+    pub(crate) async fn live(mut self) {
+        let life = &mut *self.life;
+        if let Some(first) = self.first.take() {
+            Box::pin(life.open(first)).await;
+        }
+        let crashed = {
+            let mut work = pin!(drive(life));
+            poll_fn(|cx| poll_guarded(work.as_mut(), cx)).await
+        };
+        if let Some(panicked) = crashed {
+            life.crashed(&panicked);
+        }
+        if !super::settle::settle_at_once(life) {
+            // On the heap: a run that waits for its model should not carry the room for this.
+            Box::pin(settle(life)).await;
         }
     }
 }
@@ -208,149 +202,6 @@ impl Life {
         let _ = self.run.apply(self.shared.clock().now(), &Fact::Stopped(stop));
     }
 
-    async fn decide(&mut self, step: u32) -> Flow {
-        self.begin();
-        if self.log.is_some() || self.watcher.is_some() || self.shared.is_steered() {
-            Box::pin(self.before_step(step)).await?;
-            if self.run.end().is_some() {
-                return Ok(());
-            }
-        }
-        self.shared.emit(|| Event::StepStarted { step });
-
-        let turn = Turn {
-            shared: Arc::clone(&self.shared),
-            spec: Arc::clone(self.run.spec()),
-            transcript: self.run.transcript().clone(),
-            tools: self.tools.clone(),
-            secrets: self.secrets.clone(),
-            step,
-            deadline: self.stops.deadline(),
-            deltas: AtomicU32::new(0),
-        };
-        let mut effect = isolate(|| self.model.decide(&turn));
-        let attempt = self.stops.attempt(&mut effect, None).await;
-        drop(effect);
-        drop(turn);
-        let noted = match attempt.result {
-            Some(result) => {
-                let (fact, usage) = self.decided(step, result);
-                if self.log.is_none() && !self.is_charged() {
-                    self.take_in(self.shared.clock().now(), &fact)
-                } else {
-                    // On the heap: a run without ports should not carry the room for it.
-                    Box::pin(self.note_and_charge(fact, usage)).await
-                }
-            }
-            None => Ok(()),
-        };
-        match attempt.stop {
-            Some(stop) => Err(stop),
-            None => noted,
-        }
-    }
-
-    /// What comes before the model is asked: steering, a save that is due, the critic.
-    async fn before_step(&mut self, step: u32) -> Flow {
-        self.steer().await?;
-        if let Some(log) = &mut self.log
-            && log.save_is_due(self.shared.clock().now())
-        {
-            // A save fails open: what was not saved waits for the next one.
-            let _ = log.save(&self.run).await;
-        }
-        self.tell_watcher(|watcher| watcher.step(step));
-        Ok(())
-    }
-
-    fn is_charged(&self) -> bool {
-        self.parent_hold.is_some() || self.run.hold().is_some()
-    }
-
-    async fn note_and_charge(&mut self, fact: Fact, usage: Option<Usage>) -> Flow {
-        self.note(fact).await?;
-        match usage {
-            Some(_) => self.charge().await,
-            None => Ok(()),
-        }
-    }
-
-    /// Says once that the run begins.
-    fn begin(&mut self) {
-        if !std::mem::replace(&mut self.begun, true) {
-            self.setup = None;
-            let spec = self.run.spec();
-            self.shared.emit(|| Event::Started {
-                run_id: spec.run_id.clone(),
-                name: Arc::clone(&spec.name),
-            });
-        }
-    }
-
-    /// Drains the steering. Draining is destructive: what was drained is saved before the model
-    /// is asked.
-    async fn steer(&mut self) -> Flow {
-        let texts = self.ask_watcher(|watcher| watcher.steer()).unwrap_or_default();
-        let critic =
-            texts.into_iter().map(|text| Arc::new(Steer { source: "critic".into(), text }));
-        let mut steers: Vec<_> = critic.collect();
-        while let Some(steer) = self.shared.next_steer() {
-            steers.push(steer);
-        }
-        if steers.is_empty() {
-            return Ok(());
-        }
-        for steer in steers {
-            let text = self.secrets.redact(steer.text.clone());
-            let steer = Arc::new(Steer { source: Arc::clone(&steer.source), text });
-            self.shared.emit(|| Event::Steered {
-                source: Arc::clone(&steer.source),
-                text: steer.text.clone(),
-            });
-            self.note(Fact::Steered(steer)).await?;
-            if self.run.end().is_some() {
-                return Ok(());
-            }
-        }
-        if let Some(log) = &mut self.log {
-            let _ = log.save(&self.run).await;
-        }
-        Ok(())
-    }
-
-    /// The fact that a decision makes, and the usage to charge for it.
-    fn decided(
-        &self,
-        step: u32,
-        result: Result<Result<Reply, ModelError>, Panicked>,
-    ) -> (Fact, Option<Usage>) {
-        let error = match result {
-            Ok(Ok(reply)) => return self.replied(step, reply),
-            Ok(Err(error)) => error.to_run_error(),
-            Err(panicked) => RunError::new(ErrorKind::Model, format!("the model {panicked}")),
-        };
-        let error = RunError { message: self.secrets.redact(error.message), ..error };
-        (Fact::Undecided { step, error }, None)
-    }
-
-    fn replied(&self, step: u32, mut reply: Reply) -> (Fact, Option<Usage>) {
-        if !self.secrets.is_empty() {
-            reply.text = self.secrets.redact(reply.text);
-        }
-        let effects = reply.calls.iter().map(|call| {
-            self.tools.get(&call.name).map_or(Effect::ReadOnly, |tool| tool.spec().effect)
-        });
-        let effects = effects.collect();
-        let usage = Some(reply.usage).filter(|usage| *usage != Usage::default());
-        let reply = Arc::new(reply);
-        self.shared.emit(|| Event::Decided {
-            step,
-            text: reply.text.clone(),
-            calls: u32::try_from(reply.calls.len()).unwrap_or(u32::MAX),
-        });
-        (Fact::Decided(Decided { step, reply, effects }), usage)
-    }
-
     /// What this life has spent so far.
     pub(crate) fn spent(&self) -> Amounts {
         let spent = self.run.hold().map_or(*self.run.tally(), |(_, spent)| spent);
@@ -366,35 +217,6 @@ impl Life {
     pub(crate) fn hold(&self) -> Option<HoldId> {
         let own = self.run.hold().map(|(hold, _)| hold.clone());
         own.or_else(|| self.parent_hold.clone())
-    }
-
-    /// Charges the usage so far to that hold.
-    async fn charge(&mut self) -> Flow {
-        let Some(budget) = self.shared.executor().ports.budget.clone() else { return Ok(()) };
-        let Some(hold) = self.hold() else { return Ok(()) };
-        let mut spent = self.spent();
-        if self.run.hold().is_none() {
-            // The delegating run's own time passes while this one runs.
-            spent.runtime_ms = 0;
-        }
-        let line = self.run.spec().run_id.clone();
-        let limit = self.shared.executor().config.port_limit;
-        let mut effect = isolate(|| budget.charge(&hold, &line, spent));
-        let attempt = self.stops.attempt(&mut effect, Some(limit)).await;
-        if let Some(stop) = attempt.stop {
-            return Err(stop);
-        }
-        // An earlier end (a final answer, a limit) stands when the charge is good.
-        match attempt.result {
-            Some(Ok(Ok(()))) => Ok(()),
-            Some(Ok(Err(error))) => Err(super::admit::budget_stop(&error)),
-            Some(Err(panicked)) => {
-                Err(stop(RunStatus::Error, ErrorKind::Budget, format!("the budget {panicked}")))
-            }
-            None => {
-                Err(stop(RunStatus::Error, ErrorKind::Budget, "the budget did not answer in time"))
-            }
-        }
     }
 
     /// Tells the watcher something; one that panics is left alone from then on.

@@ -6,8 +6,8 @@ use executus_core::port::{Amounts, EntryKind};
 use executus_core::record::Fact;
 use executus_core::transcript::CallOutcome;
 use executus_core::{
-    Entry, ErrorKind, Executor, Limits, ModelError, Ports, Reply, RunId, RunStatus, ToolError,
-    ToolOutput,
+    Entry, ErrorKind, Executor, Limits, ModelError, Ports, Reply, RunId, RunStatus, Tool,
+    ToolError, ToolOutput, Toolbox,
 };
 use executus_testkit::faulty::{Fault, Plan, Site};
 use executus_testkit::scripted::{Do, Say, ScriptedModel};
@@ -369,4 +369,26 @@ async fn the_tally_is_live() {
     assert_eq!((tally.steps, tally.tool_calls, tally.tokens()), (2, 2, 32));
     let ended = stage.ended(run.run_id().clone(), run.settled().await);
     assert_eq!(ended.outcome().stats.tally.tokens(), 35);
+}
+
+/// RK-15: the self-status tool answers with the run's own live counts and limits.
+#[tokio::test(start_paused = true)]
+async fn a_run_can_ask_how_far_it_is() {
+    let status: Arc<dyn Tool> = Arc::new(executus_core::tool::RunStatusTool::new());
+    let lines = [
+        Say::Reply(Reply::call("run_status", json!({})).using(usage(10, 5))),
+        Say::Reply(Reply::text("done")),
+    ];
+    let model = model(lines);
+    let stage = Stage::new();
+    let asked = request(Arc::clone(&model) as _).tools(Toolbox::new([status]).unwrap());
+    let run = stage.executor().start(asked).unwrap();
+    run.settled().await;
+    let transcript = model.seen().pop().unwrap();
+    let answer = transcript.last_results().next().unwrap().outcome.clone();
+    let CallOutcome::Output(output) = answer else { panic!("{answer:?}") };
+    let data = output.data.unwrap();
+    assert_eq!((data["steps"].as_u64(), data["tokens"].as_u64()), (Some(1), Some(16)));
+    assert_eq!(data["max_steps"], 20);
+    assert!(data["ms_left"].as_u64().unwrap() <= 600_000);
 }

@@ -233,7 +233,7 @@ impl OneRun<'_> {
         }
         if !entered && !self.lives.iter().any(|life| life.told == Some(RunStatus::Timeout)) {
             let early = self.lives.iter().all(|life| life.plan.count(Site::Decide) == 0);
-            if early && trail.is_some_and(|trail| refused(trail)) {
+            if early && trail.is_some_and(refused) {
                 self.say("delivered though it was refused");
             }
         }
