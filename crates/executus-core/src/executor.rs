@@ -32,6 +32,7 @@ mod admit;
 mod build;
 mod decide;
 mod delegate;
+mod finalizer;
 mod handle;
 pub(crate) mod isolate;
 mod life;
@@ -43,12 +44,14 @@ mod settle;
 mod shared;
 mod standalone;
 mod stops;
+mod tally;
 
 pub use build::ExecutorBuilder;
+pub(crate) use finalizer::{Finalizer, FinalizerPhase};
 pub use handle::{RunHandle, RunObserver, Settled};
 pub use request::RunRequest;
 pub use resume::{ResumeError, Resumed};
-pub(crate) use shared::{Finalizer, FinalizerPhase, Shared};
+pub(crate) use shared::Shared;
 pub use standalone::Standalone;
 
 /// The executor's own limits.

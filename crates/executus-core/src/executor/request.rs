@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
-use super::shared::{Finalizer, FinalizerPhase};
+use super::finalizer::{Finalizer, FinalizerPhase};
 use crate::event::{Event, EventStream};
 use crate::id::RunId;
 use crate::model::Model;

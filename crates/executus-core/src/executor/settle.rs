@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::finalizer::FinalizerPhase;
 use super::handle::Settled;
 use super::isolate::{drop_quietly, isolate};
 use super::life::Life;
-use super::shared::{FinalizerPhase, Shared, interrupted};
+use super::shared::{Shared, interrupted};
 use super::stops::within;
 use super::{Inner, isolate::Foreign};
 use crate::event::Event;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -13,11 +13,13 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::finalizer::{Finalizer, FinalizerPhase};
+use super::tally::LiveTally;
 use super::{Inner, Settled};
 use crate::event::Event;
 use crate::record::Stop;
 use crate::spec::RunSpec;
-use crate::status::{ErrorKind, Outcome, RunError, RunStatus, Stats, Tally};
+use crate::status::{ErrorKind, Outcome, RunError, RunStatus, Stats};
 use crate::time::{Clock, Timestamp};
 use crate::transcript::Steer;
 
@@ -26,63 +28,6 @@ pub(crate) const GRACE: Duration = Duration::from_millis(25);
 
 /// How long after a stop the caller has its answer at the latest, whatever the run's task does.
 const ANSWER: Duration = Duration::from_millis(45);
-
-/// The live counts of a run.
-#[derive(Debug, Default)]
-pub(crate) struct LiveTally([AtomicU64; 6]);
-
-impl LiveTally {
-    pub(crate) fn write(&self, tally: &Tally) {
-        let counts = [
-            tally.steps,
-            tally.tool_calls,
-            tally.input_tokens,
-            tally.output_tokens,
-            tally.thinking_tokens,
-            tally.cost_micros,
-        ];
-        for (cell, count) in self.0.iter().zip(counts) {
-            cell.store(count, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn read(&self) -> Tally {
-        let [steps, tool_calls, input_tokens, output_tokens, thinking_tokens, cost_micros] =
-            self.0.each_ref().map(|cell| cell.load(Ordering::Relaxed));
-        Tally { steps, tool_calls, input_tokens, output_tokens, thinking_tokens, cost_micros }
-    }
-}
-
-/// When a finalizer runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FinalizerPhase {
-    /// Undoing, the newest first.
-    CleanUp,
-    /// Persisting, the oldest first.
-    Persist,
-}
-
-type Action = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send>;
-
-/// Something to do when the run ends.
-pub(crate) struct Finalizer {
-    pub(crate) phase: FinalizerPhase,
-    pub(crate) name: String,
-    pub(crate) action: Action,
-}
-
-impl Finalizer {
-    pub(crate) fn new<F>(
-        phase: FinalizerPhase,
-        name: &str,
-        action: impl FnOnce() -> F + Send + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Result<(), String>> + Send + 'static,
-    {
-        Self { phase, name: name.to_owned(), action: Box::new(move || Box::pin(action())) }
-    }
-}
 
 /// What changes, under one lock.
 #[derive(Default)]
