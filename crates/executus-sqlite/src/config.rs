@@ -12,8 +12,11 @@ pub struct Config {
     pub queue: usize,
     /// Bytes of the jobs that may wait: 64 MiB. An empty queue takes a job of any size.
     pub queue_bytes: usize,
-    /// Jobs in one transaction: 256.
+    /// Jobs that are enough for a transaction: 256. Fewer wait for `linger`.
     pub batch: usize,
+    /// Jobs in one transaction, at most: 1024. The more come while one is committed, the more the
+    /// next one takes.
+    pub transaction: usize,
     /// How long jobs nobody waits for are collected before they are committed: 5 ms.
     pub linger: Duration,
     /// How long another writer of the same file is waited for: 5 s. Opening takes at most about
@@ -37,6 +40,7 @@ impl Config {
             queue: 4096,
             queue_bytes: 64 << 20,
             batch: 256,
+            transaction: 1024,
             linger: Duration::from_millis(5),
             busy_timeout: Duration::from_secs(5),
             idle: Duration::from_secs(1),

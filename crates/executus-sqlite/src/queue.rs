@@ -107,7 +107,7 @@ impl<J: Job> Queue<J> {
             }
         }
         state.stalled = false;
-        let count = state.jobs.len().min(self.config.batch.max(1));
+        let count = state.jobs.len().min(self.config.transaction.max(1));
         let first = group.len();
         group.extend(state.jobs.drain(..count));
         state.behind = state.jobs.len();

@@ -41,7 +41,7 @@ async fn replacing_a_row_does_not_pass_the_delete_trigger() {
 
 #[tokio::test]
 async fn a_full_disk_fails_who_waits_keeps_the_rest_and_goes_on() {
-    let bench = Bench::with(|config| config.batch = 4);
+    let bench = Bench::with(|config| config.transaction = 4);
     bench.run(insert(0)).await.unwrap();
     // A limit of the file's size makes SQLite answer as it does when the disk is full.
     bench.run("PRAGMA max_page_count = 8").await.unwrap();
