@@ -1,7 +1,18 @@
 //! The long runs: each a function of a seed and a count, of which the tests take a slice of seconds.
 
+pub mod crashes;
+pub mod faults;
+mod kernel;
+pub mod ledger;
 mod letters;
 pub mod machine;
+pub mod mailbox;
+pub mod parked;
+pub mod polls;
+pub mod routed;
+pub mod siblings;
+pub mod simulated;
+pub mod stage;
 
 /// How much of a soak was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -35,9 +46,35 @@ pub struct Soak {
 }
 
 /// All of them.
-pub const SOAKS: &[Soak] = &[Soak {
-    name: "machine",
-    what: "all sequences of facts up to this length keep what the machine promises",
-    count: 8,
-    run: |asked| machine::soak(asked),
-}];
+pub const SOAKS: &[Soak] = &[
+    Soak {
+        name: "sim",
+        what: "every seed is a schedule of faults, cancels, drops, shutdowns and crashes",
+        count: 100_000,
+        run: simulated::soak,
+    },
+    Soak {
+        name: "broken-order",
+        what: "a settle order that is broken on purpose is found by the simulator",
+        count: 2_000,
+        run: simulated::broken_order,
+    },
+    Soak {
+        name: "machine",
+        what: "all sequences of so many facts keep what the machine promises",
+        count: 8,
+        run: machine::soak,
+    },
+    Soak {
+        name: "parked",
+        what: "so many runs parked in the model call: each is cancelled, each is recorded",
+        count: 100_000,
+        run: parked::soak,
+    },
+    Soak {
+        name: "kernel-faults",
+        what: "panics, drops and crashes at every call, poll and phase, beside so many siblings",
+        count: 10_000,
+        run: kernel::soak,
+    },
+];

@@ -2,4 +2,14 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod admission;
+mod crashes;
+mod deadlines;
 mod machine;
+mod panics;
+mod parked;
+mod polls;
+mod shutdown;
+mod simulated;
+mod tree;
+mod unconfigured;
