@@ -122,6 +122,8 @@ async fn drive(life: &mut Life) {
             },
         };
         if let Err(stop) = flow {
+            // The first stop that was asked for counts, whatever failed after it.
+            let stop = life.shared.requested_stop().unwrap_or(stop);
             Box::pin(life.stop(stop)).await;
         }
     }
