@@ -16,7 +16,7 @@ pub(super) fn soak(asked: Asked) -> Report {
     let (once, twice) = (crashes::between_phases(false), crashes::between_phases(true));
     let together = siblings::beside(asked.count);
     let done = format!(
-        "{} lives with {} panics, {} handles and {} tasks gone at another poll, {} crashes between \\
+        "{} lives with {} panics, {} handles and {} tasks gone at another poll, {} crashes between \
          phases, {} broken runs beside {} siblings",
         panicked.runs,
         panicked.fired,

@@ -272,6 +272,10 @@ impl Stage {
         if trail.closed.len() != 1 || trail.closed[0] != *settled.outcome {
             broken.push(format!("closed {:?}, settled {:?}", trail.closed, settled.outcome));
         }
+        let closes = plan.count(Site::AuditClose);
+        if closes != 1 {
+            broken.push(format!("asked to close {closes} times"));
+        }
         let (reserved, ends) =
             (plan.count(Site::Reserve), plan.count(Site::Settle) + plan.count(Site::Release));
         if ends != reserved {

@@ -39,7 +39,7 @@ async fn interrupted(site: Site, nth: u64, fault: Fault) {
     let settled = run.settled().await;
     assert_eq!(settled.outcome.status, RunStatus::Interrupted, "{what}");
     assert!(!settled.outcome.status.is_terminal());
-    assert_eq!(stage.checkpointer.kept(), [id.clone()], "{what}");
+    assert_eq!(stage.checkpointer.kept(), std::slice::from_ref(&id), "{what}");
     let trail = stage.trail(&id);
     assert_eq!((trail.suspended.len(), trail.closed.len()), (1, 0), "{what}");
     assert!(stage.delivery.parcels().is_empty(), "{what}");
