@@ -188,7 +188,7 @@ async fn a_sensitive_value_goes_to_the_tool_alone() {
     let (request, model, _) = bench.request(bench.playbook());
     let executor = Executor::builder().audit(Arc::new(audit.clone())).build();
     let handle = executor.start(request).unwrap();
-    let outcome = handle.settled().await.outcome.clone();
+    let outcome = handle.settled().await.outcome;
     assert_eq!(bench.seen()[1].args, json!({"text": ".: s3cr3t-value"}));
     // The tool echoes its arguments; the executor redacts what it says.
     assert_eq!(outcome.output.as_deref(), Some("[redacted]: {\"text\":\".: [redacted]\"}"));
@@ -254,7 +254,7 @@ async fn another_file_does_not_go_on_with_a_run() {
     let (executor, run) = interrupted(&bench).await;
     let other = Bench::new(&GOOD.replace("id = \"history\"", "id = \"past\""), &[]);
     let handle = executor.resume(&run, |_| other.request(other.playbook()).0).await.unwrap();
-    let outcome = handle.settled().await.outcome.clone();
+    let outcome = handle.settled().await.outcome;
     let message = &outcome.error.as_ref().unwrap().message;
     assert!(message.starts_with("the transcript is not that of this playbook"), "{message}");
     assert!(other.seen().is_empty());

@@ -154,7 +154,7 @@ impl Bench {
     pub(crate) async fn run(&self, playbook: Playbook) -> Ran {
         let (request, model, inputs) = self.request(playbook);
         let handle = Executor::new(Ports::default()).start(request).unwrap();
-        let outcome = handle.settled().await.outcome.clone();
+        let outcome = handle.settled().await.outcome;
         let transcript = model.last.lock().clone();
         Ran { outcome, transcript, seen: self.seen(), inputs }
     }

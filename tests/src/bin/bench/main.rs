@@ -15,6 +15,9 @@ mod memory;
 
 use figure::{Figure, Report};
 
+/// Measures some figures and adds them to the report.
+type Group = fn(&mut Report<'_>) -> Result<(), String>;
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if let Some(("--child", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest))
@@ -26,9 +29,7 @@ fn main() -> ExitCode {
     let names: Vec<&str> =
         args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
     let mut report = Report::new(json, &names);
-    let groups: [fn(&mut Report) -> Result<(), String>; 3] =
-        [kernel::measure, memory::measure, audit::measure];
-    for group in groups {
+    for group in [kernel::measure, memory::measure, audit::measure] as [Group; 3] {
         if let Err(error) = group(&mut report) {
             figure::complain(&error);
             return ExitCode::from(2);
