@@ -8,7 +8,7 @@ use crate::transcript::{CallOutcome, Entry, Reply};
 /// Follows a run and gives the digest of its state after each fact.
 ///
 /// The transcript only grows, so it is hashed as it does: each new entry is chained to the digest of
-/// those before. Everything else in the state is hashed anew each time; its size does not depend on
+/// those before, the first to that of the run's id. Everything else in the state is hashed anew each time; its size does not depend on
 /// the number of steps. A digester that follows from the first fact and one that catches up with a
 /// folded run give the same digests.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,11 @@ impl Digester {
     /// The digest of the run's state now.
     pub fn digest(&mut self, run: &Run) -> Digest {
         let entries = run.transcript().entries();
+        if self.entries == 0 {
+            let mut hasher = Hasher::new();
+            hasher.text(run.spec.run_id.as_str());
+            self.chain = hasher.finish();
+        }
         for entry in entries.get(self.entries..).unwrap_or_default() {
             let mut hasher = Hasher::new();
             hasher.bytes(self.chain.as_bytes());
@@ -37,21 +42,28 @@ impl Digester {
 
         let state = &run.state;
         let mut hasher = Hasher::new();
-        hasher.text(run.spec.run_id.as_str());
         hasher.bytes(self.chain.as_bytes());
-        hasher.number(entries.len() as u64);
-        hasher.number(state.gate.map_or(0, |gate| gate as u64 + 1));
-        hasher.number(u64::from(state.entered) | u64::from(state.watched) << 1);
-        hasher.number(u64::from(state.attempt));
-        hasher.number(state.deadline.as_micros().cast_unsigned());
-        hasher.number(u64::from(state.step));
-        hasher.number(u64::from(state.settled));
-        hasher.number(state.last_at.as_micros().cast_unsigned());
-        feed_tally(&mut hasher, &state.tally);
+        let tally = counts(&state.tally);
+        hasher.numbers([
+            entries.len() as u64,
+            state.gate.map_or(0, |gate| gate as u64 + 1),
+            u64::from(state.entered) | u64::from(state.watched) << 1,
+            u64::from(state.attempt),
+            state.deadline.as_micros().cast_unsigned(),
+            u64::from(state.step),
+            u64::from(state.settled),
+            state.last_at.as_micros().cast_unsigned(),
+            tally[0],
+            tally[1],
+            tally[2],
+            tally[3],
+            tally[4],
+            tally[5],
+        ]);
         match &state.hold {
             Some((hold, from)) => {
                 hasher.number(u64::from(hold.attempt) + 1);
-                feed_tally(&mut hasher, from);
+                hasher.numbers(counts(from));
             }
             None => hasher.number(0),
         }
@@ -78,17 +90,15 @@ impl Digester {
     }
 }
 
-fn feed_tally(hasher: &mut Hasher, tally: &Tally) {
-    for count in [
+fn counts(tally: &Tally) -> [u64; 6] {
+    [
         tally.steps,
         tally.tool_calls,
         tally.input_tokens,
         tally.output_tokens,
         tally.thinking_tokens,
         tally.cost_micros,
-    ] {
-        hasher.number(count);
-    }
+    ]
 }
 
 fn feed_entry(hasher: &mut Hasher, entry: &Entry) {
@@ -116,16 +126,14 @@ fn feed_entry(hasher: &mut Hasher, entry: &Entry) {
 fn feed_reply(hasher: &mut Hasher, reply: &Reply) {
     hasher.text(&reply.text);
     hasher.optional(reply.model.as_deref());
-    for count in [
+    hasher.numbers([
         reply.usage.input_tokens,
         reply.usage.output_tokens,
         reply.usage.thinking_tokens,
         reply.usage.cached_tokens,
         reply.usage.cost_micros,
-    ] {
-        hasher.number(count);
-    }
-    hasher.number(reply.calls.len() as u64);
+        reply.calls.len() as u64,
+    ]);
     for call in &reply.calls {
         hasher.text(&call.id);
         hasher.text(&call.name);
