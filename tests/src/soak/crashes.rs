@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use executus_core::RunId;
+use executus_core::{Limits, RunId, RunStatus};
 use executus_testkit::faulty::{Fault, Plan, Site};
 use executus_testkit::scripted::Say;
 
 use super::polls::after_boot;
-use super::stage::{Death, Stage, failing, good, paused};
+use super::stage::{Death, Stage, failing, good, paused, slow};
 
 /// What all crashes met.
 #[derive(Debug, Default)]
@@ -31,24 +31,24 @@ const PLACES: [Fault; 2] = [Fault::Hang, Fault::Stuck];
 #[must_use]
 pub fn between_phases(again: bool) -> Crashed {
     let mut crashed = Crashed::default();
-    for (name, script, last) in
-        [("good", good(), Site::Complete), ("failing", failing(), Site::Fail)]
-    {
-        let sites = SETTLING
-            .into_iter()
-            .filter(|site| !matches!(site, Site::Complete | Site::Fail) || *site == last);
-        let sites: Vec<_> = sites.collect();
-        let places = sites.iter().flat_map(|site| PLACES.map(|place| (*site, place)));
-        let places: Vec<_> = places.collect();
-        let seconds: Vec<Option<(Site, Fault)>> =
+    for course in COURSES {
+        let reached = |site: &Site| match site {
+            Site::Complete => course.status == RunStatus::Ok,
+            Site::Fail => course.status != RunStatus::Ok,
+            _ => true,
+        };
+        let sites = SETTLING.into_iter().filter(reached);
+        let places: Vec<_> = sites.flat_map(|site| PLACES.map(|place| (site, place))).collect();
+        let seconds: Vec<_> =
             if again { places.iter().copied().map(Some).collect() } else { vec![None] };
         for death in Death::ALL {
             for &first in &places {
                 for &second in &seconds {
-                    let broken = paused(crash(script.clone(), death, first, second));
+                    let broken = paused(crash(&course, death, first, second));
                     crashed.runs += 1;
                     let broken = broken.into_iter().map(|what| {
-                        format!("{name}, {death:?} at {first:?}, then {second:?}: {what}")
+                        let ended = course.status;
+                        format!("{ended}, {death:?} at {first:?}, then {second:?}: {what}")
                     });
                     crashed.violations.extend(broken);
                 }
@@ -58,26 +58,68 @@ pub fn between_phases(again: bool) -> Crashed {
     crashed
 }
 
+/// How a life comes to its end.
+struct Course {
+    script: fn() -> Vec<Say>,
+    cancelled: bool,
+    status: RunStatus,
+}
+
+fn waiting() -> Vec<Say> {
+    slow(Duration::from_secs(30))
+}
+
+/// A life that only settles does not depend on what its model would say: some would go on.
+const COURSES: [Course; 4] = [
+    Course { script: good, cancelled: false, status: RunStatus::Ok },
+    Course { script: failing, cancelled: false, status: RunStatus::Error },
+    Course { script: waiting, cancelled: true, status: RunStatus::Cancelled },
+    Course { script: waiting, cancelled: false, status: RunStatus::Timeout },
+];
+
 async fn crash(
-    script: Vec<Say>,
+    course: &Course,
     death: Death,
     first: (Site, Fault),
     second: Option<(Site, Fault)>,
 ) -> Vec<String> {
-    let (stage, id) = (Stage::saying(script), RunId::random());
+    let (stage, id) = (Stage::saying((course.script)()), RunId::random());
     let plan = Plan::new().with(first.0, 1, first.1);
-    let (_handle, mut task) = match stage.prepare(&plan, &id) {
+    let hard_timeout = match course.status {
+        RunStatus::Timeout => Duration::from_millis(300),
+        _ => Duration::from_secs(600),
+    };
+    let limits = Limits { hard_timeout, ..Limits::default() };
+    let request = stage.request(&plan, &id).limits(limits);
+    let (handle, mut task) = match stage.executor(&plan).prepare(request) {
         Ok(prepared) => prepared,
-        Err(error) => return vec![error],
+        Err(error) => return vec![error.to_string()],
+    };
+    let observer = handle.observe();
+    let caller = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if course.cancelled {
+            handle.cancel();
+        }
+        std::future::pending::<()>().await;
     };
     // Shorter than any phase waits.
-    if tokio::time::timeout(Duration::from_secs(1), &mut task).await.is_ok() {
+    let over = tokio::time::timeout(Duration::from_secs(1), async {
+        tokio::select! {
+            () = &mut task => {}
+            () = caller => {}
+        }
+    });
+    if over.await.is_ok() {
         return vec!["the life did not hang where it should".into()];
     }
     death.of(task);
     let mut broken = Vec::new();
-    let over = matches!(first, (Site::Complete | Site::Fail, Fault::Stuck));
-    if stage.checkpointer.kept().is_empty() != over {
+    if let Some(settled) = observer.try_settled().filter(|_| death == Death::Killed) {
+        broken.push(format!("settled before it was: {settled:?}"));
+    }
+    let put_away = matches!(first, (Site::Complete | Site::Fail, Fault::Stuck));
+    if stage.checkpointer.kept().is_empty() != put_away {
         broken.push("what is kept after the crash is not what should be".into());
     }
     if let Some(second) = second {
@@ -87,11 +129,15 @@ async fn crash(
     let last = stage.boot().await.pop();
     broken.extend(stage.judge(&id, last.as_ref()));
     broken.extend(after_boot(&stage, &id, was_kept, last.as_ref()));
-    if stage.trail(&id).closed.len() != 1 {
-        broken.push("not closed".into());
+    let closed = stage.trail(&id).closed;
+    if closed.len() != 1 || closed[0].status != course.status {
+        broken.push(format!("closed {closed:?}"));
     }
     if stage.delivery.parcels().is_empty() {
         broken.push("not delivered".into());
+    }
+    if stage.booted.count(Site::Decide) + stage.booted.count(Site::ToolCall) > 0 {
+        broken.push("a run that had ended went on".into());
     }
     broken
 }

@@ -68,6 +68,8 @@ pub struct Stage {
     pub write: Arc<ScriptedTool>,
     /// What the model says.
     pub script: Vec<Say>,
+    /// What the lives did that a boot began; nothing goes wrong in them.
+    pub booted: Plan,
 }
 
 impl Default for Stage {
@@ -125,6 +127,7 @@ impl Stage {
             delivery: Mailbox::default(),
             write: write.shared(),
             script,
+            booted: Plan::new(),
         }
     }
 
@@ -190,10 +193,10 @@ impl Stage {
         let mut lives = Vec::new();
         for _ in 0..3 {
             tokio::time::sleep(LEASE + Duration::from_secs(1)).await;
-            let plan = Plan::new();
-            let executor = self.executor(&plan);
+            let plan = &self.booted;
+            let executor = self.executor(plan);
             for id in executor.resumable().await.unwrap_or_default() {
-                let resumed = executor.resume(&id, |_| self.request(&plan, &id)).await;
+                let resumed = executor.resume(&id, |_| self.request(plan, &id)).await;
                 if let Ok(run) = resumed {
                     lives.push(run.settled().await);
                 }

@@ -11,11 +11,11 @@ fn holds(crashed: &Crashed, runs: u64) {
 /// one close, one settlement, no delivery under another key, and nothing is kept.
 #[test]
 fn between_any_two_phases() {
-    holds(&between_phases(false), 2 * 2 * 10);
+    holds(&between_phases(false), 4 * 2 * 10);
 }
 
 /// The same when the life that the boot began crashes there too.
 #[test]
 fn in_two_lives() {
-    holds(&between_phases(true), 2 * 2 * 10 * 10);
+    holds(&between_phases(true), 4 * 2 * 10 * 10);
 }

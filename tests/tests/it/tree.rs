@@ -10,7 +10,7 @@ use executus_core::{
     Effect, Executor, HoldId, Model, Reply, RunId, RunRequest, RunStatus, Tool, ToolContext,
     ToolError, ToolOutput, ToolSpec, Toolbox, Usage,
 };
-use executus_testkit::faulty::{Faulty, Plan, Site};
+use executus_testkit::faulty::{Fault, Faulty, Plan, Site};
 use executus_testkit::scripted::{Say, ScriptedModel};
 use executus_tests::soak::ledger::Ledger;
 use executus_tests::soak::stage::paused;
@@ -64,8 +64,12 @@ impl Tool for Delegate {
 #[test]
 fn a_cancel_at_the_root_ends_the_tree() {
     paused(async {
-        let (ledger, budget, plan) = (Ledger::default(), MemoryBudget::unlimited(), Plan::new());
+        // Closing takes its time: whoever does not wait for its children is seen.
+        let late = Fault::Late(Duration::from_millis(20));
+        let plan = Plan::new().always(Site::AuditClose, late);
+        let (ledger, budget) = (Ledger::default(), MemoryBudget::unlimited());
         let audit: Arc<dyn Audit> = Arc::new(ledger.clone());
+        let audit = Faulty::new(audit, &plan);
         let counted: Arc<dyn Budget> = Arc::new(budget.clone());
         let executor = Executor::builder().audit(audit).budget(Faulty::new(counted, &plan)).build();
         let begun = Arc::default();
