@@ -19,8 +19,8 @@ const RUNS: usize = 16;
 /// Measured pairs, after those that warm up: fill caches, and the log to its usual size.
 const PAIRS: usize = 9;
 const WARM: usize = 2;
-/// Events in one bare transaction.
-const BATCH: usize = 256;
+/// Events in one bare transaction: as many as one of the audit's may take.
+const BATCH: usize = 1024;
 
 pub(crate) fn measure(report: &mut Report<'_>) -> Result<(), String> {
     let name = "audit.events_over_raw_rusqlite";
