@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use executus_core::executor::RunTask;
-use executus_core::{RunHandle, RunId, RunStatus, Settled};
+use executus_core::{HoldId, RunHandle, RunId, RunStatus, Settled};
 use executus_testkit::faulty::{Fault, Plan, Site};
 use executus_testkit::scripted::Say;
 
@@ -163,6 +163,10 @@ pub(super) fn after_boot(
     last: Option<&Settled>,
 ) -> Vec<String> {
     let mut broken = Vec::new();
+    let first = HoldId { run: id.clone(), attempt: 1 };
+    if was_kept && stage.budget.settled(&first).is_none() {
+        broken.push(format!("the hold {first} of the dead life was never settled"));
+    }
     let trail = stage.trail(id);
     let did = stage.write.calls().len() + stage.delivery.parcels().len();
     match (was_kept, last) {

@@ -22,7 +22,7 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// All runs go to these ports; all six must be there.
+    /// All runs go to these ports. One that is asked for and is not there fails, or does nothing.
     #[must_use]
     pub fn new(others: Ports) -> Self {
         Self { others, sent: Arc::default() }

@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use executus_core::memory::MemoryBudget;
 use executus_core::port::{Audit, Budget};
 use executus_core::{
-    Effect, Executor, HoldId, Model, Reply, RunId, RunRequest, RunStatus, Tool, ToolContext,
+    Effect, Executor, HoldId, Model, Ports, Reply, RunId, RunRequest, RunStatus, Tool, ToolContext,
     ToolError, ToolOutput, ToolSpec, Toolbox, Usage,
 };
 use executus_testkit::faulty::{Fault, Faulty, Plan, Site};
 use executus_testkit::scripted::{Say, ScriptedModel};
 use executus_tests::soak::ledger::Ledger;
+use executus_tests::soak::routed::Routes;
 use executus_tests::soak::stage::paused;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -64,16 +65,19 @@ impl Tool for Delegate {
 #[test]
 fn a_cancel_at_the_root_ends_the_tree() {
     paused(async {
-        // Closing takes its time: whoever does not wait for its children is seen.
-        let late = Fault::Late(Duration::from_millis(20));
-        let plan = Plan::new().always(Site::AuditClose, late);
-        let (ledger, budget) = (Ledger::default(), MemoryBudget::unlimited());
+        let (ledger, budget, plan) = (Ledger::default(), MemoryBudget::unlimited(), Plan::new());
         let audit: Arc<dyn Audit> = Arc::new(ledger.clone());
-        let audit = Faulty::new(audit, &plan);
+        // Children take their time to close: a root that does not wait for them is seen.
+        let late = Plan::new().always(Site::AuditClose, Fault::Late(Duration::from_millis(20)));
+        let late: Arc<dyn Audit> = Faulty::new(Arc::clone(&audit), &late);
+        let routes = Routes::new(Ports { audit: Some(late), ..Ports::default() });
+        let id = RunId::random();
+        routes.send(&id, Ports { audit: Some(audit), ..Ports::default() });
         let counted: Arc<dyn Budget> = Arc::new(budget.clone());
-        let executor = Executor::builder().audit(audit).budget(Faulty::new(counted, &plan)).build();
+        let executor =
+            Executor::builder().audit(Arc::new(routes)).budget(Faulty::new(counted, &plan)).build();
         let begun = Arc::default();
-        let root = executor.start(request(DEPTH, &begun)).unwrap();
+        let root = executor.start(request(DEPTH, &begun).run_id(id)).unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let runs: u64 = (0..=DEPTH).map(|level| u64::from(WIDTH.pow(level))).sum();
         assert_eq!(executor.counts().active, runs);
