@@ -1,3 +1,4 @@
 //! Scenarios across crates.
 
+#[cfg(feature = "simulated-time")]
 pub mod soak;

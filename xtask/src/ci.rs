@@ -90,7 +90,7 @@ fn steps(root: &Path, quick: bool) -> Vec<Step> {
     }
     steps.push(step("rustdoc", Work::Cargo(&["doc", "--locked", "--no-deps", "--workspace"], &[("RUSTDOCFLAGS", "-D warnings")])));
     steps.push(step("simulator", needs(root, "sim", &["run", "--locked", "--release", "-q", "-p", "executus-tests", "--bin", "sim", "--", "--seeds", SEEDS])));
-    steps.push(step("bench-build", needs(root, "bench", &["build", "--locked", "--release", "-p", "executus-tests", "--bin", "bench"])));
+    steps.push(step("bench-build", needs(root, "bench", &["build", "--locked", "--release", "-p", "executus-tests", "--bin", "bench", "--no-default-features"])));
     steps
 }
 

@@ -86,7 +86,8 @@ struct State {
     attempt: u32,
     deadline: Timestamp,
     step: u32,
-    reply: Option<Arc<Reply>>,
+    /// Where the newest reply stands in the transcript.
+    reply: Option<usize>,
     open: Vec<OpenCall>,
     transcript: Transcript,
     tally: Tally,
@@ -226,8 +227,11 @@ impl Run {
 
     /// The newest reply.
     #[must_use]
-    pub const fn reply(&self) -> Option<&Arc<Reply>> {
-        self.state.reply.as_ref()
+    pub fn reply(&self) -> Option<&Arc<Reply>> {
+        match self.state.transcript.entries().get(self.state.reply?)? {
+            Entry::Reply(reply) => Some(reply),
+            Entry::Result(_) | Entry::Steer(_) => None,
+        }
     }
 
     /// The number of the newest decided step; 0 before the first.

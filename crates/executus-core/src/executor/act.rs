@@ -164,7 +164,7 @@ impl Life {
                     if self.log.is_some() {
                         Box::pin(self.note_at(at, fact)).await?;
                     } else {
-                        self.take_in(at, &fact)?;
+                        self.take_in(at, fact)?;
                     }
                 }
                 Err(stop) => {

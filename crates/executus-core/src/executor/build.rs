@@ -219,6 +219,7 @@ pub(crate) fn life(
         recorded_end: false,
         postponed: None,
         begun: false,
+        effects: Vec::new(),
         deaf: false,
     });
     Ok((RunHandle::new(shared), Unlived { life, first: logged.then_some(first), _place: place }))

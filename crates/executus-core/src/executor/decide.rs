@@ -43,7 +43,7 @@ impl Life {
             Some(result) => {
                 let (fact, usage) = self.decided(step, result);
                 if self.log.is_none() && !self.is_charged() {
-                    self.take_in(self.shared.clock().now(), &fact)
+                    self.take_in(self.shared.clock().now(), fact)
                 } else {
                     // On the heap: a run without ports should not carry the room for it.
                     Box::pin(self.note_and_charge(fact, usage)).await
@@ -127,7 +127,7 @@ impl Life {
 
     /// The fact that a decision makes, and the usage to charge for it.
     fn decided(
-        &self,
+        &mut self,
         step: u32,
         result: Result<Result<Reply, ModelError>, Panicked>,
     ) -> (Fact, Option<Usage>) {
@@ -140,14 +140,14 @@ impl Life {
         (Fact::Undecided { step, error }, None)
     }
 
-    fn replied(&self, step: u32, mut reply: Reply) -> (Fact, Option<Usage>) {
+    fn replied(&mut self, step: u32, mut reply: Reply) -> (Fact, Option<Usage>) {
         if !self.secrets.is_empty() {
             reply.text = self.secrets.redact(reply.text);
         }
-        let effects = reply.calls.iter().map(|call| {
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.extend(reply.calls.iter().map(|call| {
             self.tools.get(&call.name).map_or(Effect::ReadOnly, |tool| tool.spec().effect)
-        });
-        let effects = effects.collect();
+        }));
         let usage = Some(reply.usage).filter(|usage| *usage != Usage::default());
         let reply = Arc::new(reply);
         self.shared.emit(|| Event::Decided {

@@ -12,7 +12,7 @@ use super::log::Log;
 use super::shared::{Shared, millis, stop};
 use super::stops::Stops;
 use crate::id::{HoldId, Key};
-use crate::machine::{Next, Run};
+use crate::machine::{Misuse, Next, Run};
 use crate::model::Model;
 use crate::port::palette::EntryKind;
 use crate::port::{Amounts, Watcher};
@@ -20,7 +20,7 @@ use crate::record::{Fact, Gate, Phase, Stop};
 use crate::secret::Secrets;
 use crate::status::{ErrorKind, Outcome, RunError, RunStatus, Stats};
 use crate::time::Timestamp;
-use crate::tool::Toolbox;
+use crate::tool::{Effect, Toolbox};
 use crate::transcript::Entry;
 
 /// See the module.
@@ -44,6 +44,8 @@ pub(crate) struct Life {
     /// Why this life leaves what is kept to the next one: the audit is not there.
     pub(crate) postponed: Option<String>,
     pub(crate) begun: bool,
+    /// Room for the effects of the next decision.
+    pub(crate) effects: Vec<Effect>,
     /// The watcher panicked: it is not asked again, only stopped.
     pub(crate) deaf: bool,
 }
@@ -157,8 +159,12 @@ impl Life {
 
     /// Takes in a fact that happened at this time.
     pub(crate) async fn note_at(&mut self, at: Timestamp, fact: Fact) -> Flow {
-        self.take_in(at, &fact)?;
-        let key = if self.log.is_some() { self.key_of(&fact) } else { return Ok(()) };
+        if self.log.is_none() {
+            return self.take_in(at, fact);
+        }
+        let applied = self.run.apply(at, &fact).map(|()| Vec::new());
+        self.applied(applied)?;
+        let key = self.key_of(&fact);
         let Some(log) = &mut self.log else { return Ok(()) };
         // On the heap: every wait of a run would else carry the room for it.
         let put = Box::pin(log.put(&self.run, fact, key)).await;
@@ -166,15 +172,26 @@ impl Life {
     }
 
     /// Takes in a fact, for a run without a log.
-    pub(crate) fn take_in(&mut self, at: Timestamp, fact: &Fact) -> Flow {
-        if let Err(misuse) = self.run.apply(at, fact) {
-            tracing::error!(run = %self.run.spec().run_id, %misuse, "the executor broke the plan");
-            return Err(stop(RunStatus::Error, ErrorKind::Kernel, misuse.to_string()));
+    pub(crate) fn take_in(&mut self, at: Timestamp, fact: Fact) -> Flow {
+        let applied = self.run.apply_owned(at, fact);
+        self.applied(applied)
+    }
+
+    fn applied(&mut self, applied: Result<Vec<Effect>, Misuse>) -> Flow {
+        match applied {
+            Ok(effects) => {
+                if effects.capacity() > 0 {
+                    self.effects = effects;
+                }
+                self.shared.tally().write(self.run.tally());
+                Ok(())
+            }
+            Err(misuse) => {
+                let run = &self.run.spec().run_id;
+                tracing::error!(%run, %misuse, "the executor broke the plan");
+                Err(stop(RunStatus::Error, ErrorKind::Kernel, misuse.to_string()))
+            }
         }
-        if let Fact::Decided(_) | Fact::Acted(_) = fact {
-            self.shared.tally().write(self.run.tally());
-        }
-        Ok(())
     }
 
     fn key_of(&self, fact: &Fact) -> Key {

@@ -42,6 +42,11 @@ impl Registry {
         }
     }
 
+    /// Whether a run with this id is under way, whoever chose the id. Looks at every run.
+    pub(super) fn contains(&self, run: &RunId) -> bool {
+        self.places.iter().flatten().any(|shared| shared.spec().run_id == *run)
+    }
+
     pub(super) fn runs(&self) -> Vec<Arc<Shared>> {
         self.places.iter().flatten().cloned().collect()
     }

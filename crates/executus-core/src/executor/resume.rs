@@ -14,7 +14,7 @@ use crate::machine::{FoldError, Run};
 use crate::port::{Amounts, CheckpointError, Saved};
 use crate::record::Fact;
 use crate::spec::RunSpec;
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
 /// How long a resumer has a run for itself before another one may try.
 const LEASE: Duration = Duration::from_secs(60);
@@ -72,14 +72,18 @@ pub struct Resumed {
 }
 
 impl Executor {
-    /// The runs that a crash or a shutdown left, for a boot to resume.
+    /// The runs that a crash or a shutdown left, for a boot to resume. Those under way in this
+    /// executor are left out.
     ///
     /// # Errors
     /// [`ResumeError::NoCheckpointer`] and [`ResumeError::Checkpointer`].
     pub async fn resumable(&self) -> Result<Vec<RunId>, ResumeError> {
         let checkpointer = self.0.ports.checkpointer.as_ref().ok_or(ResumeError::NoCheckpointer)?;
         let listed = within(isolate(|| checkpointer.list()), self.0.config.port_limit).await;
-        answered(listed)
+        let mut runs = answered(listed)?;
+        let under_way = self.0.runs.lock();
+        runs.retain(|run| !under_way.contains(run));
+        Ok(runs)
     }
 
     /// Goes on with a run: claims it, folds its facts, settles the hold of the dead life and
@@ -121,6 +125,10 @@ impl Executor {
         request: impl FnOnce(&Resumed) -> RunRequest + Send,
     ) -> Result<(RunHandle, Unlived), ResumeError> {
         let checkpointer = self.0.ports.checkpointer.as_ref().ok_or(ResumeError::NoCheckpointer)?;
+        // Before anything is claimed or settled: what is kept of a living run is not a dead one's.
+        if self.0.runs.lock().contains(run) {
+            return Err(StartError::Running { run: run.clone() }.into());
+        }
         let limit = self.0.config.port_limit;
         if !answered(within(isolate(|| checkpointer.claim(run, LEASE)), limit).await)? {
             return Err(ResumeError::Claimed { run: run.clone() });
@@ -131,7 +139,10 @@ impl Executor {
         let mut folded = Run::fold(&saved.records)
             .map_err(|source| ResumeError::Log { run: run.clone(), source })?;
         let from_seq = saved.records.last().map_or(0, |record| record.seq);
-        self.settle_dead_hold(&folded).await?;
+        let opens = |fact: &Fact| matches!(fact, Fact::Opened(_) | Fact::Resumed { .. });
+        let began = saved.records.iter().rev().find(|record| opens(&record.fact));
+        let began = began.map_or(folded.last_at(), |record| record.at);
+        self.settle_dead_hold(&folded, began).await?;
 
         let clock = Clock::system();
         let now = clock.start();
@@ -152,7 +163,7 @@ impl Executor {
 
     /// The dead life's hold is settled with what the facts say it spent. Settling twice is nothing,
     /// so a crash here loses nothing.
-    async fn settle_dead_hold(&self, run: &Run) -> Result<(), ResumeError> {
+    async fn settle_dead_hold(&self, run: &Run, began: Timestamp) -> Result<(), ResumeError> {
         let ended = run.end().is_some_and(|end| end.stop.status.is_terminal());
         let (Some(budget), Some((hold, spent)), false) = (&self.0.ports.budget, run.hold(), ended)
         else {
@@ -160,7 +171,7 @@ impl Executor {
         };
         let spent = Amounts {
             tokens: spent.tokens(),
-            runtime_ms: super::shared::millis(run.last_at().since(run.spec().started_at)),
+            runtime_ms: super::shared::millis(run.last_at().since(began)),
             cost_micros: spent.cost_micros,
             runs: 0,
         };

@@ -6,8 +6,8 @@ use super::{End, Misuse, Next, OpenCall, Run, bit, first_gate, limit_error};
 use crate::record::{Decided, Fact, Gate, Phase, Stop};
 use crate::status::{ErrorKind, RunStatus};
 use crate::time::Timestamp;
-use crate::tool::ToolError;
-use crate::transcript::{Acted, CallOutcome, Entry};
+use crate::tool::{Effect, ToolError};
+use crate::transcript::{Acted, CallOutcome, Entry, Reply};
 
 impl Run {
     /// Takes in what happened at a time.
@@ -23,7 +23,9 @@ impl Run {
             Fact::Opened(_) => false,
             Fact::Admitted(gate) => self.admitted(*gate),
             Fact::Refused { gate, stop, unknown } => self.refused(at, *gate, stop, *unknown),
-            Fact::Decided(decided) => self.decided(at, decided),
+            Fact::Decided(Decided { step, reply, effects }) => {
+                self.decided(at, *step, Arc::clone(reply), effects)
+            }
             Fact::Undecided { step, error } => {
                 let fits = self.plan() == Next::Decide { step: *step };
                 if fits && at > self.state.deadline {
@@ -34,7 +36,7 @@ impl Run {
                 fits
             }
             Fact::Started { step, call } => self.started(*step, *call),
-            Fact::Acted(acted) => self.acted(at, acted),
+            Fact::Acted(acted) => self.acted(at, Arc::clone(acted)),
             Fact::Steered(steer) => {
                 let fits = matches!(self.plan(), Next::Decide { .. });
                 if fits {
@@ -46,11 +48,45 @@ impl Run {
             Fact::Settled { phase, .. } => self.settled(*phase),
             Fact::Resumed { attempt, deadline, .. } => self.resumed(*attempt, *deadline),
         };
+        self.taken(
+            at,
+            fits,
+            fact.kind(),
+            !matches!(fact, Fact::Settled { .. } | Fact::Resumed { .. }),
+        )
+    }
+
+    /// As [`apply`](Self::apply), for whoever does not need the fact any more. Gives the room of
+    /// its effects back.
+    pub(crate) fn apply_owned(&mut self, at: Timestamp, fact: Fact) -> Result<Vec<Effect>, Misuse> {
+        match fact {
+            Fact::Acted(acted) => {
+                let fits = self.acted(at, acted);
+                self.taken(at, fits, "acted", true)?;
+            }
+            Fact::Decided(Decided { step, reply, mut effects }) => {
+                let fits = self.decided(at, step, reply, &effects);
+                self.taken(at, fits, "decided", true)?;
+                effects.clear();
+                return Ok(effects);
+            }
+            other => self.apply(at, &other)?,
+        }
+        Ok(Vec::new())
+    }
+
+    /// What follows from every fact that fits.
+    fn taken(
+        &mut self,
+        at: Timestamp,
+        fits: bool,
+        fact: &'static str,
+        in_loop: bool,
+    ) -> Result<(), Misuse> {
         if !fits {
-            return Err(Misuse { fact: fact.kind(), next: self.plan() });
+            return Err(Misuse { fact, next: self.plan() });
         }
         self.state.last_at = at;
-        let in_loop = !matches!(fact, Fact::Settled { .. } | Fact::Resumed { .. });
         if in_loop && at > self.state.deadline && self.state.end.is_none() {
             self.time_out(at);
         }
@@ -82,19 +118,17 @@ impl Run {
         true
     }
 
-    fn decided(&mut self, at: Timestamp, decided: &Decided) -> bool {
-        let reply = &decided.reply;
-        let fits = self.plan() == Next::Decide { step: decided.step }
-            && decided.effects.len() == reply.calls.len();
+    fn decided(&mut self, at: Timestamp, step: u32, reply: Arc<Reply>, effects: &[Effect]) -> bool {
+        let fits = self.plan() == Next::Decide { step } && effects.len() == reply.calls.len();
         if !fits {
             return false;
         }
         let state = &mut self.state;
-        state.step = decided.step;
+        state.step = step;
         state.tally.steps += 1;
         state.tally.add(&reply.usage);
-        state.transcript.push(Entry::Reply(Arc::clone(reply)));
-        state.reply = Some(Arc::clone(reply));
+        state.reply = Some(state.transcript.entries().len());
+        state.transcript.push(Entry::Reply(reply));
 
         if at > state.deadline {
             self.time_out(at);
@@ -104,7 +138,7 @@ impl Run {
             Some(stop) => self.finish(at, stop),
             None => {
                 // In place: the room of the last step's calls is used again.
-                let open = decided.effects.iter().map(|effect| OpenCall {
+                let open = effects.iter().map(|effect| OpenCall {
                     effect: *effect,
                     started: false,
                     answer: None,
@@ -119,7 +153,7 @@ impl Run {
     /// How the newest reply ends the run, if it does: as the final answer, or by a limit.
     fn verdict(&self) -> Option<Stop> {
         let (state, limits) = (&self.state, &self.spec.limits);
-        let reply = state.reply.as_ref()?;
+        let reply = self.reply()?;
         let (tokens, cost) = (state.tally.tokens(), state.tally.cost_micros);
         if tokens > limits.max_tokens {
             let max = limits.max_tokens;
@@ -150,7 +184,7 @@ impl Run {
         }
     }
 
-    fn acted(&mut self, at: Timestamp, acted: &Arc<Acted>) -> bool {
+    fn acted(&mut self, at: Timestamp, acted: Arc<Acted>) -> bool {
         // Calls in flight when a sibling's late answer ended the run are still answered.
         if acted.step != self.state.step || self.state.settled != 0 {
             return false;
@@ -159,7 +193,7 @@ impl Run {
         if open.answer.is_some() {
             return false;
         }
-        open.answer = Some(Arc::clone(acted));
+        open.answer = Some(acted);
         self.state.tally.tool_calls += 1;
         if self.state.open.iter().all(|call| call.answer.is_some()) {
             let denial = self.fold_calls();
@@ -229,8 +263,10 @@ impl Run {
     /// Answers the calls of a step that an end cut short, when an interruption took that end back:
     /// nobody performs them any more, and the model is to read of every call that it asked for.
     fn close_step(&mut self) {
+        let Some(reply) = self.reply().filter(|_| self.state.open.is_empty()).cloned() else {
+            return;
+        };
         let state = &mut self.state;
-        let Some(reply) = state.reply.as_ref().filter(|_| state.open.is_empty()) else { return };
         let answered: Vec<u32> = state.transcript.last_results().map(|acted| acted.call).collect();
         for (call, asked) in (0..).zip(&reply.calls) {
             if !answered.contains(&call) {

@@ -1,8 +1,9 @@
 //! Runs whose facts are kept.
 
+use executus_core::executor::{ResumeError, StartError};
 use executus_core::memory::Kept;
 use executus_core::port::Checkpointer;
-use executus_core::{Effect, Entry, ErrorKind, Limits, Reply, Run, RunStatus};
+use executus_core::{Effect, Entry, ErrorKind, HoldId, Limits, Reply, Run, RunStatus};
 use executus_testkit::faulty::{Fault, Plan, Site};
 use executus_testkit::scripted::{Do, Say, ScriptedTool};
 use serde_json::json;
@@ -111,4 +112,49 @@ async fn saves_fail_open_except_before_once() {
             assert_eq!(write.calls().len(), 1);
         }
     }
+}
+
+/// K6: what is kept of a living run is neither listed nor resumed, whoever chose its id; its hold
+/// stays as it is.
+#[tokio::test(start_paused = true)]
+async fn a_living_run_is_not_resumed_beside_itself() {
+    let stage = Stage::new();
+    let executor = stage.executor();
+    let run = executor.start(request(model(busy())).limits(many_steps())).unwrap();
+    tokio::time::sleep(seconds(5)).await;
+    assert_eq!(stage.checkpointer.kept(), [run.run_id().clone()]);
+
+    assert_eq!(executor.resumable().await.unwrap(), []);
+    let again = executor.resume(run.run_id(), |_| request(model(busy()))).await;
+    let running = StartError::Running { run: run.run_id().clone() };
+    assert!(matches!(again, Err(ResumeError::Start(error)) if error == running));
+    assert_eq!(stage.budget.holds().len(), 1);
+
+    run.cancel();
+    let settled = run.settled().await;
+    assert!(settled.failures.is_empty(), "{:?}", settled.failures);
+    assert_eq!(settled.outcome.status, RunStatus::Cancelled);
+}
+
+/// The hold of a dead life is settled with that life's time alone, not the lives before it.
+#[tokio::test(start_paused = true)]
+async fn each_life_pays_for_its_own_time() {
+    let stage = Stage::new();
+    let executor = stage.executor();
+    let run = executor.start(request(model(busy())).limits(many_steps())).unwrap();
+    let id = run.run_id().clone();
+    tokio::time::sleep(seconds(40)).await;
+    executor.shutdown(seconds(10)).await;
+    // The second life dies without a word.
+    let second = stage.executor();
+    let (handle, task) = second.prepare_resume(&id, |_| request(model(busy()))).await.unwrap();
+    let dead = tokio::time::timeout(seconds(7), task).await;
+    assert!(dead.is_err(), "the second life was to die");
+    drop(handle);
+    tokio::time::sleep(seconds(100)).await;
+    let third = stage.executor();
+    let handle = third.resume(&id, |_| request(model([Say::Reply(Reply::text("done"))]))).await;
+    handle.unwrap().settled().await;
+    let spent = stage.budget.settled(&HoldId { run: id, attempt: 2 }).expect("settled");
+    assert!(spent.runtime_ms <= 7_000, "{} ms for a life of 7 s", spent.runtime_ms);
 }
