@@ -233,7 +233,7 @@ impl Life {
 
     /// The fact that a call is answered. `began` is `None` for one that was not made.
     fn answered(
-        &self,
+        &mut self,
         reply: &Reply,
         index: u32,
         outcome: CallOutcome,
@@ -241,10 +241,7 @@ impl Life {
     ) -> (Timestamp, Fact) {
         let Call { id, name, .. } = &reply.calls[index as usize];
         let max = usize::try_from(self.run.spec().limits.max_result_bytes).unwrap_or(usize::MAX);
-        // Where nobody sees it the time of the last fact is near enough, and costs nothing; the
-        // next decision looks at the clock.
-        let seen = self.log.is_some() || self.shared.is_watched();
-        let at = if seen { self.shared.clock().now() } else { self.run.last_at() };
+        let at = self.moment();
         let acted = Acted {
             step: self.run.step(),
             call: index,

@@ -43,7 +43,8 @@ impl Life {
             Some(result) => {
                 let (fact, usage) = self.decided(step, result);
                 if self.log.is_none() && !self.is_charged() {
-                    self.take_in(self.shared.clock().now(), fact)
+                    let at = self.moment();
+                    self.take_in(at, fact)
                 } else {
                     // On the heap: a run without ports should not carry the room for it.
                     Box::pin(self.note_and_charge(fact, usage)).await

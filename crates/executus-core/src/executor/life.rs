@@ -171,6 +171,19 @@ impl Life {
         put.map_err(|error| Stop { status: RunStatus::Error, error: Some(error) })
     }
 
+    /// The time of what happened just now. Where nobody sees it, the clock is looked at only after
+    /// an effect that waited, and now and then: instant ones take no time worth a look.
+    pub(crate) fn moment(&mut self) -> Timestamp {
+        const NOW_AND_THEN: u32 = 16;
+        let seen = self.log.is_some() || self.shared.is_watched();
+        if seen || self.stops.waited || self.run.step().is_multiple_of(NOW_AND_THEN) {
+            self.stops.waited = false;
+            self.shared.clock().now()
+        } else {
+            self.run.last_at()
+        }
+    }
+
     /// Takes in a fact, for a run without a log.
     pub(crate) fn take_in(&mut self, at: Timestamp, fact: Fact) -> Flow {
         let applied = self.run.apply_owned(at, fact);

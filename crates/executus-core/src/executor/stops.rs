@@ -24,6 +24,8 @@ pub(crate) struct Stops {
     deadline: Timestamp,
     directive: Option<Changed>,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Whether an effect has waited since the last look at the clock.
+    pub(crate) waited: bool,
 }
 
 /// How an effect went: what it brought, if it did, and what stopped it, if something did.
@@ -34,7 +36,7 @@ pub(crate) struct Attempt<T> {
 
 impl Stops {
     pub(crate) fn new(shared: Arc<Shared>, deadline: Timestamp) -> Self {
-        Self { shared, deadline, directive: None, sleep: None }
+        Self { shared, deadline, directive: None, sleep: None, waited: false }
     }
 
     /// Follows a critic's directive from now on. Returns a stop that it has already asked for.
@@ -73,6 +75,7 @@ impl Stops {
 
     /// Whether something stops the run now.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        self.waited = true;
         while let Some(directive) = &mut self.directive {
             match directive.as_mut().poll(cx) {
                 Poll::Pending => break,
