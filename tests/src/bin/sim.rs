@@ -4,9 +4,8 @@
 //! `--seed S` alone replays one seed; with `--seeds` it is the first one.
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use executus_testkit::sim::simulate;
+use executus_tests::soak::simulated::seeds;
 
 #[expect(clippy::print_stdout, reason = "the report is the output")]
 #[expect(clippy::print_stderr, reason = "a message for whoever runs the simulator")]
@@ -20,31 +19,12 @@ fn main() -> ExitCode {
     };
     // Panics are planned here by the thousand; those that matter become violations.
     std::panic::set_hook(Box::new(|_| {}));
-    let next = AtomicU64::new(0);
-    let violations = AtomicU64::new(0);
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    if at >= count {
-                        return;
-                    }
-                    let seed = first + at;
-                    let simulated = std::panic::catch_unwind(|| simulate(seed));
-                    let broken = simulated.unwrap_or_else(|_| vec!["a panic came out".into()]);
-                    for what in &broken {
-                        println!("seed {seed}: {what}");
-                    }
-                    violations.fetch_add(broken.len() as u64, Ordering::Relaxed);
-                }
-            });
-        }
-    });
-    let violations = violations.into_inner();
-    println!("{count} seeds, {violations} violations");
-    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let violations = seeds(first, count);
+    for violation in &violations {
+        println!("{violation}");
+    }
+    println!("{count} seeds, {} violations", violations.len());
+    if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn arguments(mut args: impl Iterator<Item = String>) -> Result<(u64, u64), String> {
