@@ -47,3 +47,36 @@ impl From<Exit> for ExitCode {
         Self::from(exit as u8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use executus_core::{RunError, RunId, Stats};
+
+    use super::*;
+
+    /// FN-05: each end has the exit code that scripts rely on.
+    #[test]
+    fn every_end_has_its_code() {
+        for (status, kind, code) in [
+            (RunStatus::Ok, None, 0),
+            (RunStatus::DryRun, None, 0),
+            (RunStatus::Error, Some(ErrorKind::Failed), 1),
+            (RunStatus::Error, Some(ErrorKind::Denied), 3),
+            (RunStatus::BudgetExceeded, Some(ErrorKind::Budget), 4),
+            (RunStatus::BudgetExceeded, Some(ErrorKind::TokenLimit), 4),
+            (RunStatus::Timeout, Some(ErrorKind::Timeout), 124),
+            (RunStatus::Cancelled, Some(ErrorKind::Cancelled), 130),
+            (RunStatus::Interrupted, Some(ErrorKind::Interrupted), 143),
+        ] {
+            let outcome = Outcome {
+                run_id: RunId::random(),
+                status,
+                output: None,
+                error: kind.map(|kind| RunError::new(kind, "why")),
+                stats: Stats::default(),
+                artifacts: Vec::new(),
+            };
+            assert_eq!(Exit::of(&outcome) as u8, code, "{status} {kind:?}");
+        }
+    }
+}
