@@ -317,7 +317,7 @@ impl Run {
             | bit(Phase::Persist)
             | bit(Phase::Finished);
         let ports = self.spec.ports;
-        let for_good = end.stop.status.is_terminal() && !self.spec.dry_run;
+        let for_good = end.stop.status.is_terminal();
         // Whoever was resumed is kept, even if it never entered its loop.
         let kept = self.state.entered || self.state.attempt > 1;
         let only = |phase: Phase, has: bool| if has { bit(phase) } else { 0 };

@@ -179,6 +179,9 @@ pub(crate) fn life(
         run.deadline(),
         request.events,
     ));
+    if run.attempt() > 1 {
+        shared.hold();
+    }
     let place = executor.register(Arc::clone(&shared), request.run_id.is_some())?;
     for finalizer in request.finalizers {
         shared.register(finalizer);

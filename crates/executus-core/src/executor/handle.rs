@@ -60,6 +60,9 @@ impl RunHandle {
     /// How the run ends: known as soon as settling begins, and at most 50 ms after the deadline, a
     /// cancel or a stop, whatever the run's task is doing. Cancel safe, and may be asked again.
     ///
+    /// For a resumed run they count from when the audit has answered: an earlier life may have ended
+    /// it, and then that is how it ended.
+    ///
     /// The 50 ms hold when the runtime has a free worker: two workers, or tools that never block
     /// their thread without saying so.
     pub async fn outcome(&self) -> Arc<Outcome> {

@@ -110,6 +110,9 @@ async fn drive(life: &mut Life) {
         if matches!(next, Next::Settle(_) | Next::Done) {
             return;
         }
+        if next != Next::Admit(Gate::Record) {
+            life.shared.release();
+        }
         if matches!(next, Next::Decide { .. }) {
             // An instant loop must give way too, and see a cancel.
             tokio::task::consume_budget().await;

@@ -70,6 +70,9 @@ pub(crate) struct Shared {
     /// Whether a stop was asked for or the outcome is claimed; set before the token is cancelled.
     stopping: AtomicBool,
     steered: AtomicBool,
+    /// A life that goes on with a kept run: until it knows whether an earlier one had ended the
+    /// run, no caller's timer decides how it ends.
+    held: AtomicBool,
     /// Made when somebody first asks for it.
     token: OnceLock<CancellationToken>,
     clock: Clock,
@@ -98,6 +101,7 @@ impl Shared {
             executor,
             stopping: AtomicBool::new(false),
             steered: AtomicBool::new(false),
+            held: AtomicBool::new(false),
             token: OnceLock::new(),
             clock,
             deadline,
@@ -138,6 +142,19 @@ impl Shared {
         wake(waiting);
         for child in children {
             child.request_stop(|| cancelled("the delegating run ended"));
+        }
+    }
+
+    /// No caller's timer decides until [`release`](Self::release).
+    pub(crate) fn hold(&self) {
+        self.held.store(true, Ordering::SeqCst);
+    }
+
+    /// The run goes on: from now on its deadline and its stops count for whoever waits.
+    pub(crate) fn release(&self) {
+        if self.held.load(Ordering::SeqCst) && self.held.swap(false, Ordering::SeqCst) {
+            let waiting = self.cell.lock().take_waiting();
+            wake(waiting);
         }
     }
 
@@ -335,6 +352,9 @@ impl Shared {
                     return Poll::Ready(Arc::clone(claimed));
                 }
                 cell.wait(cx.waker());
+                if self.held.load(Ordering::SeqCst) {
+                    return Poll::Pending;
+                }
                 match &cell.stop {
                     Some((stop, at)) => (stop.clone(), *at),
                     None => (timeout(), self.clock.instant(self.deadline)),
