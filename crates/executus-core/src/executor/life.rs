@@ -16,12 +16,12 @@ use crate::machine::{Misuse, Next, Run};
 use crate::model::Model;
 use crate::port::palette::EntryKind;
 use crate::port::{Amounts, Watcher};
-use crate::record::{Fact, Gate, Phase, Stop};
+use crate::record::{Fact, Gate, Stop};
 use crate::secret::Secrets;
 use crate::status::{ErrorKind, Outcome, RunError, RunStatus, Stats};
 use crate::time::Timestamp;
 use crate::tool::{Effect, Toolbox};
-use crate::transcript::Entry;
+use crate::transcript::{Artifact, CallOutcome, Entry};
 
 /// See the module.
 pub(crate) struct Life {
@@ -298,23 +298,18 @@ impl Life {
         }
     }
 
-    fn artifacts(&self) -> Vec<Arc<crate::transcript::Artifact>> {
+    fn artifacts(&self) -> Vec<Arc<Artifact>> {
         let entries = self.run.transcript().entries().iter();
         entries
             .filter_map(|entry| match entry {
                 Entry::Result(acted) => match &acted.outcome {
-                    crate::transcript::CallOutcome::Output(output) => Some(&output.artifacts),
-                    _ => None,
+                    CallOutcome::Output(output) => Some(&output.artifacts),
+                    CallOutcome::Failed(_) | CallOutcome::Unknown => None,
                 },
                 Entry::Reply(_) | Entry::Steer(_) => None,
             })
             .flatten()
             .cloned()
             .collect()
-    }
-
-    /// A phase of settling is over.
-    pub(crate) async fn note_settled(&mut self, phase: Phase, error: Option<String>) -> Flow {
-        self.note(Fact::Settled { phase, error }).await
     }
 }

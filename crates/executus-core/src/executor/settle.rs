@@ -19,25 +19,23 @@ use crate::event::Event;
 use crate::id::HoldId;
 use crate::machine::Next;
 use crate::port::{Amounts, AuditError, Parcel};
-use crate::record::{Gate, Phase, Stop};
+use crate::record::{Fact, Gate, Phase, Stop};
 use crate::status::{ErrorKind, Outcome, RunError, RunStatus};
 
-/// Settles a run that has nothing to wait for: no port, nothing registered, no children. Returns
-/// whether it did; then nothing more is to be done.
+/// Settles a run that has nothing to wait for: no port, nothing registered, no children, and nobody
+/// who watches its events. Returns whether it did; then nothing more is to be done.
 pub(crate) fn settle_at_once(life: &mut Life) -> bool {
     let nothing = life.log.is_none()
         && life.watcher.is_none()
         && life.run.hold().is_none()
         && !life.run.spec().ports.delivery
+        && !life.shared.is_watched()
         && !life.shared.has_finalizers_or_children();
     if !nothing {
         return false;
     }
     // Nothing observes the machine any more: it need not be told of phases that do nothing.
     let outcome = life.shared.finish(|| life.outcome());
-    let status = outcome.status;
-    life.shared.emit(|| Event::Finishing { status });
-    life.shared.emit(|| Event::Finished { outcome: Arc::clone(&outcome) });
     life.shared.executor().ended(&outcome);
     true
 }
@@ -82,7 +80,7 @@ pub(crate) async fn settle(life: &mut Life) {
             tracing::warn!(%run, %phase, %error, "a phase of settling failed");
             settling.failures.push((phase, error.clone()));
         }
-        let noted = life.note_settled(phase, error).await;
+        let noted = life.note(Fact::Settled { phase, error }).await;
         if noted.is_err_and(|stop| is_kernel(&stop)) {
             break;
         }

@@ -6,7 +6,7 @@ use executus_core::port::{Amounts, EntryKind};
 use executus_core::record::Fact;
 use executus_core::transcript::CallOutcome;
 use executus_core::{
-    Entry, ErrorKind, Executor, Limits, ModelError, Ports, Reply, RunId, RunStatus, Tool,
+    Entry, ErrorKind, Event, Executor, Limits, ModelError, Ports, Reply, RunId, RunStatus, Tool,
     ToolError, ToolOutput, Toolbox,
 };
 use executus_testkit::faulty::{Fault, Plan, Site};
@@ -391,4 +391,20 @@ async fn a_run_can_ask_how_far_it_is() {
     assert_eq!((data["steps"].as_u64(), data["tokens"].as_u64()), (Some(1), Some(16)));
     assert_eq!(data["max_steps"], 20);
     assert!(data["ms_left"].as_u64().unwrap() <= 600_000);
+}
+
+/// Whoever waits until a run has settled finds all its events sent, also without ports.
+#[tokio::test(start_paused = true)]
+async fn the_last_event_is_sent_before_all_is_settled() {
+    let executor = Executor::new(Ports::default());
+    let mut asked = request(two_steps());
+    let mut events = asked.watch(64);
+    let run = executor.start(asked).unwrap();
+    let settled = run.settled().await;
+    drop(run);
+    let mut last = None;
+    while let Ok(Some(event)) = tokio::time::timeout(seconds(1), events.next()).await {
+        last = Some(event);
+    }
+    assert_eq!(last, Some(Event::Finished { outcome: settled.outcome }));
 }
