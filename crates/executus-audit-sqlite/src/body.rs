@@ -5,7 +5,8 @@
 //! | `opened` | those of the spec |
 //! | `admitted` | `gate` |
 //! | `refused` | `gate`, `status`, `error`, `unknown` |
-//! | `decided` | `text`, `calls` (each `id`, `name`, `args`, and `broken` where they could not be read), `usage`, `model` |
+//! | `attempted` | `model`, `error` (a text), `usage` |
+//! | `decided` | `text`, `calls` (each `id`, `name`, `args`, and `broken` where they could not be read), `usage`, `model`, and `cut` where the text is not whole |
 //! | `undecided` | `error` |
 //! | `started` | `tool`, `args` |
 //! | `acted` | `tool`, `args`, one of `result` (`text`, `data`, `artifacts`), `error` (`kind`, `message`, `retryable`) and `unknown` (true), `duration_ms` |
@@ -44,11 +45,18 @@ pub(crate) fn write(
             unknown: *unknown,
             ..Body::default()
         }),
+        Fact::Attempted(attempt) => json(&Body {
+            model: Some(Text(&attempt.model)),
+            error: Some(Failure::Text(Text(&attempt.error))),
+            usage: Some(&attempt.usage),
+            ..Body::default()
+        }),
         Fact::Decided(decided) => json(&Body {
             text: Some(Text(&decided.reply.text)),
             calls: Some(decided.reply.calls.iter().map(CallBody::new).collect()),
             usage: Some(&decided.reply.usage),
             model: decided.reply.model.as_deref().map(Text),
+            cut: decided.reply.cut.as_deref().map(Text),
             ..Body::default()
         }),
         Fact::Undecided { error, .. } => {
@@ -129,6 +137,8 @@ struct Body<'a> {
     usage: Option<&'a Usage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]

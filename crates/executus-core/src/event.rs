@@ -40,6 +40,15 @@ pub enum Event {
         /// The step.
         step: u32,
     },
+    /// An attempt to decide failed; another one may follow.
+    AttemptFailed {
+        /// The step.
+        step: u32,
+        /// The model that was asked.
+        model: Arc<str>,
+        /// Why.
+        error: String,
+    },
     /// The model decided.
     Decided {
         /// The step.

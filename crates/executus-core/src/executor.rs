@@ -10,7 +10,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,14 +22,16 @@ use tokio_util::sync::CancellationToken;
 use crate::id::RunId;
 use crate::port::Ports;
 use crate::record::Stop;
-use crate::status::{Outcome, RunStatus};
+use crate::status::Outcome;
 use crate::tool::ToolContext;
 use build::Unlived;
+use counts::Counters;
 use registry::Registry;
 
 mod act;
 mod admit;
 mod build;
+mod counts;
 mod decide;
 mod delegate;
 mod finalizer;
@@ -47,6 +49,7 @@ mod stops;
 mod tally;
 
 pub use build::ExecutorBuilder;
+pub use counts::{Counts, Durations};
 pub(crate) use finalizer::{Finalizer, FinalizerPhase};
 pub use handle::{RunHandle, RunObserver, Settled};
 pub use request::RunRequest;
@@ -71,8 +74,7 @@ pub(crate) struct Inner {
     closed: AtomicBool,
     runs: Mutex<Registry>,
     blocking: AtomicUsize,
-    started: AtomicU64,
-    ended: [AtomicU64; RunStatus::ALL.len()],
+    counters: Counters,
 }
 
 /// A tool that is busy on the blocking pool.
@@ -95,7 +97,7 @@ impl Inner {
     }
 
     pub(crate) fn ended(&self, outcome: &Outcome) {
-        self.ended[outcome.status as usize].fetch_add(1, Ordering::Relaxed);
+        self.counters.ended(outcome);
     }
 }
 
@@ -119,17 +121,6 @@ pub enum StartError {
     /// There is no tokio runtime to run in.
     #[error("there is no tokio runtime here; start runs from within one")]
     NoRuntime,
-}
-
-/// Counts of an executor since it was built.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Runs started, resumed ones included.
-    pub started: u64,
-    /// Runs under way.
-    pub active: u64,
-    /// Runs that ended, by status in the order of [`RunStatus::ALL`].
-    pub ended: [u64; RunStatus::ALL.len()],
 }
 
 /// What a shutdown left behind.
@@ -200,11 +191,7 @@ impl Executor {
     /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts {
-            started: self.0.started.load(Ordering::Relaxed),
-            active: self.0.runs.lock().len() as u64,
-            ended: self.0.ended.each_ref().map(|count| count.load(Ordering::Relaxed)),
-        }
+        self.0.counters.read(self.0.runs.lock().len() as u64)
     }
 }
 
@@ -230,7 +217,7 @@ impl Inner {
         };
         let run = || shared.spec().run_id.clone();
         let place = place.ok_or_else(|| StartError::Running { run: run() })?;
-        self.started.fetch_add(1, Ordering::Relaxed);
+        self.counters.started();
         Ok(Place { shared, place })
     }
 }

@@ -38,7 +38,7 @@ pub use machine::{Next, Run};
 pub use model::{Model, ModelError, Turn};
 pub use port::Ports;
 pub use record::{Fact, Phase, Record};
-pub use spec::{Limits, RunSpec};
+pub use spec::{Brief, Limits, RunSpec};
 pub use status::{ErrorKind, Outcome, RunError, RunStatus, Stats, Tally};
 pub use time::{Clock, Timestamp};
 pub use tool::{Effect, Tool, ToolContext, ToolError, ToolOutput, ToolSpec, Toolbox};

@@ -30,7 +30,7 @@ pub enum Next {
     /// Ask a gate; the answer is [`Fact::Admitted`] or [`Fact::Refused`].
     Admit(Gate),
     /// Ask the model for this step; the answer is [`Fact::Decided`] or [`Fact::Undecided`].
-    /// Steering may come before it.
+    /// Steering and failed attempts may come before it.
     Decide {
         /// The step, from 1.
         step: u32,
@@ -91,6 +91,8 @@ struct State {
     open: Vec<OpenCall>,
     transcript: Transcript,
     tally: Tally,
+    /// The size of the transcript in bytes, as [`Limits`](crate::Limits) count it.
+    history: u64,
     end: Option<End>,
     /// The phases of settling that are over, as bits in the order of [`Phase::ALL`].
     settled: u16,
@@ -149,6 +151,7 @@ impl Run {
             open: Vec::new(),
             transcript: Transcript::default(),
             tally: Tally::default(),
+            history: 0,
             end: None,
             settled: 0,
             last_at: spec.started_at,
@@ -287,6 +290,7 @@ impl Run {
             input_tokens: now.input_tokens - from.input_tokens,
             output_tokens: now.output_tokens - from.output_tokens,
             thinking_tokens: now.thinking_tokens - from.thinking_tokens,
+            cached_tokens: now.cached_tokens - from.cached_tokens,
             cost_micros: now.cost_micros - from.cost_micros,
         };
         Some((hold, spent))

@@ -10,12 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
 use crate::executor::Shared;
+use crate::record::Attempt;
 use crate::secret::Secrets;
-use crate::spec::RunSpec;
+use crate::spec::{Brief, RunSpec};
 use crate::status::{ErrorKind, RunError};
+use crate::text;
 use crate::time::Timestamp;
 use crate::tool::Toolbox;
-use crate::transcript::{Reply, Transcript};
+use crate::transcript::{Reply, Transcript, Usage};
 
 /// Decides the next step of a run from its transcript.
 ///
@@ -105,6 +107,8 @@ impl ModelError {
 pub struct Turn {
     pub(crate) shared: Arc<Shared>,
     pub(crate) spec: Arc<RunSpec>,
+    /// Another question than the run's own.
+    pub(crate) brief: Option<Arc<Brief>>,
     pub(crate) transcript: Transcript,
     pub(crate) tools: Toolbox,
     pub(crate) secrets: Secrets,
@@ -124,6 +128,30 @@ impl Turn {
     #[must_use]
     pub const fn step(&self) -> u32 {
         self.step
+    }
+
+    /// What a language model is asked; `None` when nobody said.
+    #[must_use]
+    pub fn brief(&self) -> Option<&Brief> {
+        self.brief.as_deref().or(self.spec.brief.as_deref())
+    }
+
+    /// The same turn with another question: for a deciding part that asks a model of its own.
+    ///
+    /// Pieces and failed attempts of it are those of this turn's step.
+    #[must_use]
+    pub fn asking(&self, brief: Brief, transcript: Transcript, tools: Toolbox) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            spec: Arc::clone(&self.spec),
+            brief: Some(Arc::new(brief)),
+            transcript,
+            tools,
+            secrets: self.secrets.clone(),
+            step: self.step,
+            deadline: self.deadline,
+            deltas: AtomicU32::new(self.deltas.load(Ordering::Relaxed)),
+        }
     }
 
     /// What happened so far.
@@ -163,6 +191,20 @@ impl Turn {
             index: self.deltas.fetch_add(1, Ordering::Relaxed),
             text: self.secrets.redact(text.to_owned()),
         });
+    }
+
+    /// Says that an attempt to decide this step failed: before another one is made, before the
+    /// error is returned, or when the decision is dropped in the middle. What the attempt used
+    /// counts for the run, whatever becomes of the step.
+    pub fn attempt_failed(&self, model: impl Into<Arc<str>>, error: &str, usage: Usage) {
+        let (step, model) = (self.step, model.into());
+        let error = text::bounded(self.secrets.redact(error.to_owned()));
+        self.shared.emit(|| Event::AttemptFailed {
+            step,
+            model: Arc::clone(&model),
+            error: error.clone(),
+        });
+        self.shared.attempted(Attempt { step, model, error, usage });
     }
 
     /// Tells those who watch to forget the pieces of this step: the answer starts again.

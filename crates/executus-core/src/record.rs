@@ -11,7 +11,7 @@ use crate::spec::RunSpec;
 use crate::status::{RunError, RunStatus};
 use crate::time::Timestamp;
 use crate::tool::Effect;
-use crate::transcript::{Acted, Reply, Steer};
+use crate::transcript::{Acted, Reply, Steer, Usage};
 
 /// A step of admission, in the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -119,6 +119,20 @@ pub struct Decided {
     pub effects: Vec<Effect>,
 }
 
+/// An attempt to decide a step that failed: it was made again, by this or another model, or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// The step that was to be decided.
+    pub step: u32,
+    /// The model that was asked.
+    pub model: Arc<str>,
+    /// Why it failed, bounded and scrubbed.
+    pub error: String,
+    /// What it used all the same.
+    pub usage: Usage,
+}
+
 /// Something that happened to a run. Facts of one step commute: calls are answered in any order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -137,6 +151,8 @@ pub enum Fact {
         /// Whether something may be held all the same: the answer is not known.
         unknown: bool,
     },
+    /// An attempt to decide failed. It counts for the tally, and changes nothing else.
+    Attempted(Arc<Attempt>),
     /// The model decided.
     Decided(Decided),
     /// The model failed.
@@ -185,6 +201,7 @@ impl Fact {
             Self::Opened(_) => "opened",
             Self::Admitted(_) => "admitted",
             Self::Refused { .. } => "refused",
+            Self::Attempted(_) => "attempted",
             Self::Decided(_) => "decided",
             Self::Undecided { .. } => "undecided",
             Self::Started { .. } => "started",

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 /// A sensitive text. `Debug` hides it; there is no `Display` and no `Serialize`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
@@ -68,6 +70,20 @@ impl Secrets {
                 if text.contains(value) { text.replace(value, "[redacted]") } else { text }
             },
         )
+    }
+}
+
+impl Secrets {
+    /// Replaces every occurrence of a value in the texts of a JSON value.
+    pub(crate) fn redact_json(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.redact(text)),
+            Value::Array(items) => items.into_iter().map(|item| self.redact_json(item)).collect(),
+            Value::Object(map) => {
+                map.into_iter().map(|(key, item)| (key, self.redact_json(item))).collect()
+            }
+            other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
+        }
     }
 }
 

@@ -34,6 +34,14 @@ pub struct Limits {
     pub concurrency: u32,
     /// Bytes of one tool result: 256 KiB. A longer one is cut, with a note of its length.
     pub max_result_bytes: u64,
+    /// Bytes of one model reply, its text and its arguments each: 1 MiB. A longer text is cut,
+    /// with a note, and is no good final answer; longer arguments are answered with an error.
+    #[serde(default = "Limits::reply_bytes")]
+    pub max_reply_bytes: u64,
+    /// Bytes of the transcript that a further step may begin with: 16 MiB. A longer one ends the
+    /// run with an error of kind `context_overflow`.
+    #[serde(default = "Limits::history_bytes")]
+    pub max_history_bytes: u64,
 }
 
 impl Default for Limits {
@@ -47,6 +55,8 @@ impl Default for Limits {
             max_calls_per_step: 64,
             concurrency: 8,
             max_result_bytes: 256 * 1024,
+            max_reply_bytes: Self::reply_bytes(),
+            max_history_bytes: Self::history_bytes(),
         }
     }
 }
@@ -54,6 +64,14 @@ impl Default for Limits {
 impl Limits {
     /// The soft timeout of a run that names none.
     pub const SOFT_TIMEOUT: Duration = Duration::from_secs(90);
+
+    const fn reply_bytes() -> u64 {
+        1 << 20
+    }
+
+    const fn history_bytes() -> u64 {
+        16 << 20
+    }
 
     /// Refuses limits that mean nothing, by name.
     ///
@@ -74,6 +92,10 @@ impl Limits {
             "concurrency"
         } else if self.max_result_bytes == 0 {
             "max_result_bytes"
+        } else if self.max_reply_bytes == 0 {
+            "max_reply_bytes"
+        } else if self.max_history_bytes == 0 {
+            "max_history_bytes"
         } else {
             return Ok(());
         };
@@ -101,6 +123,33 @@ pub struct PortSet {
     pub delivery: bool,
 }
 
+/// What a language model is asked: what it is told first, and the task.
+///
+/// It is recorded, so it never holds a sensitive value.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Brief {
+    /// What the model is told first: who it is, how it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The task.
+    pub prompt: String,
+}
+
+impl Brief {
+    /// A task.
+    pub fn new(prompt: impl Into<String>) -> Self {
+        Self { system: None, prompt: prompt.into() }
+    }
+
+    /// With what the model is told first.
+    #[must_use]
+    pub fn system(mut self, system: impl Into<String>) -> Self {
+        self.system = Some(system.into());
+        self
+    }
+}
+
 /// A run as data: who asked, for what, within which limits. It never holds a sensitive value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -123,6 +172,9 @@ pub struct RunSpec {
     pub depth: u32,
     /// The inputs, without sensitive values.
     pub inputs: Arc<Value>,
+    /// What a language model is asked; `None` for a deciding part that needs no words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brief: Option<Arc<Brief>>,
     /// What the host wants to find again: the run file's digest, its own version.
     pub labels: Arc<Value>,
     /// The limits.
@@ -135,4 +187,7 @@ pub struct RunSpec {
     pub ports: PortSet,
     /// Admit and record, execute nothing.
     pub dry_run: bool,
+    /// Calls of tools that are not [`ReadOnly`](crate::Effect::ReadOnly) are denied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
 }

@@ -197,6 +197,9 @@ pub struct Tally {
     pub output_tokens: u64,
     /// Tokens the model thought; not part of the output tokens.
     pub thinking_tokens: u64,
+    /// Tokens the model read from a cache; part of the input tokens.
+    #[serde(default)]
+    pub cached_tokens: u64,
     /// Money, in millionths of the host's unit.
     pub cost_micros: u64,
 }
@@ -213,6 +216,7 @@ impl Tally {
         self.input_tokens = self.input_tokens.saturating_add(usage.input_tokens);
         self.output_tokens = self.output_tokens.saturating_add(usage.output_tokens);
         self.thinking_tokens = self.thinking_tokens.saturating_add(usage.thinking_tokens);
+        self.cached_tokens = self.cached_tokens.saturating_add(usage.cached_tokens);
         self.cost_micros = self.cost_micros.saturating_add(usage.cost_micros);
     }
 }

@@ -119,6 +119,18 @@ impl Serialize for Scrubbed<'_> {
     }
 }
 
+/// The size of a value as text, roughly: what a cap needs.
+pub(crate) fn json_size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| json_size(item) + 1).sum::<usize>(),
+        Value::Object(map) => {
+            2 + map.iter().map(|(key, item)| key.len() + json_size(item) + 4).sum::<usize>()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
+}
+
 /// A text with what looks like a credential replaced: bearer tokens, JSON web tokens, passwords
 /// in addresses, and values assigned to a sensitive name (`api_key=…`, `"password": "…"`).
 ///

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::text::json_size;
 use crate::tool::{ToolError, ToolOutput};
 
 /// What one model call used.
@@ -21,6 +22,17 @@ pub struct Usage {
     pub cached_tokens: u64,
     /// Money, in millionths of the host's unit.
     pub cost_micros: u64,
+}
+
+impl Usage {
+    /// Adds what another call used. Sums saturate.
+    pub const fn add(&mut self, other: &Self) {
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+        self.thinking_tokens = self.thinking_tokens.saturating_add(other.thinking_tokens);
+        self.cached_tokens = self.cached_tokens.saturating_add(other.cached_tokens);
+        self.cost_micros = self.cost_micros.saturating_add(other.cost_micros);
+    }
 }
 
 /// One tool call that a model asks for.
@@ -75,6 +87,10 @@ pub struct Reply {
     /// The model that served it, where it says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<Arc<str>>,
+    /// Why the text is not whole: the model stopped at a limit, or the text was cut. Without calls
+    /// such a reply is no final answer; it ends the run as an error that keeps the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Arc<str>>,
 }
 
 impl Reply {
@@ -176,6 +192,26 @@ pub enum Entry {
     Steer(Arc<Steer>),
 }
 
+impl Entry {
+    /// The bytes of what it says, roughly: texts, arguments and data.
+    pub(crate) fn size(&self) -> u64 {
+        let bytes = match self {
+            Self::Reply(reply) => {
+                let args: usize = reply.calls.iter().map(|call| json_size(&call.args)).sum();
+                reply.text.len() + args
+            }
+            Self::Result(acted) => match &acted.outcome {
+                CallOutcome::Output(output) => {
+                    output.text.len() + output.data.as_ref().map_or(0, json_size)
+                }
+                CallOutcome::Failed(_) | CallOutcome::Unknown => 0,
+            },
+            Self::Steer(steer) => steer.text.len(),
+        };
+        bytes as u64
+    }
+}
+
 /// The history of a run. Clones share it; appending is in place while nobody else holds a clone.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Transcript(Option<Arc<Vec<Entry>>>);
@@ -198,6 +234,13 @@ impl Transcript {
             Entry::Result(acted) => Some(acted),
             Entry::Reply(_) | Entry::Steer(_) => None,
         })
+    }
+
+    /// The entries from this place on.
+    #[must_use]
+    pub fn since(&self, from: usize) -> Self {
+        let entries = self.entries().get(from..).unwrap_or_default();
+        Self((!entries.is_empty()).then(|| Arc::new(entries.to_vec())))
     }
 
     /// One entry more.

@@ -25,9 +25,13 @@ pub struct LimitsDef {
     pub concurrency: Option<u32>,
     /// Bytes of one tool result.
     pub max_result_bytes: Option<u64>,
+    /// Bytes of one model reply.
+    pub max_reply_bytes: Option<u64>,
+    /// Bytes of the transcript.
+    pub max_history_bytes: Option<u64>,
 }
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 10] = [
     "soft_timeout",
     "hard_timeout",
     "max_steps",
@@ -36,6 +40,8 @@ const KEYS: [&str; 8] = [
     "max_calls_per_step",
     "concurrency",
     "max_result_bytes",
+    "max_reply_bytes",
+    "max_history_bytes",
 ];
 
 impl LimitsDef {
@@ -51,6 +57,8 @@ impl LimitsDef {
             max_calls_per_step: self.max_calls_per_step.unwrap_or(base.max_calls_per_step),
             concurrency: self.concurrency.unwrap_or(base.concurrency),
             max_result_bytes: self.max_result_bytes.unwrap_or(base.max_result_bytes),
+            max_reply_bytes: self.max_reply_bytes.unwrap_or(base.max_reply_bytes),
+            max_history_bytes: self.max_history_bytes.unwrap_or(base.max_history_bytes),
         }
     }
 
@@ -67,6 +75,8 @@ impl LimitsDef {
             max_calls_per_step: get("max_calls_per_step").and_then(|item| item.positive(reader)),
             concurrency: get("concurrency").and_then(|item| item.positive(reader)),
             max_result_bytes: get("max_result_bytes").and_then(|item| item.positive(reader)),
+            max_reply_bytes: get("max_reply_bytes").and_then(|item| item.positive(reader)),
+            max_history_bytes: get("max_history_bytes").and_then(|item| item.positive(reader)),
         }
     }
 }

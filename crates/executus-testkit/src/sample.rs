@@ -35,12 +35,14 @@ pub fn spec_with(run: &RunId, inputs: Value) -> RunSpec {
         parent_run_id: None,
         depth: 0,
         inputs: Arc::new(inputs),
+        brief: None,
         labels: Arc::new(Value::Null),
         limits: Limits::default(),
         started_at: BEGIN,
         deadline: BEGIN.after(Duration::from_secs(600)),
         ports: PortSet::default(),
         dry_run: false,
+        read_only: false,
     }
 }
 

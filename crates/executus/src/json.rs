@@ -20,6 +20,9 @@ pub(crate) fn event(event: &Event) -> Option<Value> {
             json!({"type": "step.delta", "step": step, "index": index, "text": text})
         }
         Event::DeltaReset { step } => json!({"type": "step.reset", "step": step}),
+        Event::AttemptFailed { step, model, error } => {
+            json!({"type": "step.attempt_failed", "step": step, "model": model, "error": error})
+        }
         Event::Decided { step, text, calls } => {
             json!({"type": "step.decided", "step": step, "text": text, "calls": calls})
         }
@@ -66,6 +69,8 @@ pub(crate) fn result(outcome: &Outcome) -> Map<String, Value> {
             "input_tokens": tally.input_tokens,
             "output_tokens": tally.output_tokens,
             "thinking_tokens": tally.thinking_tokens,
+            "cached_tokens": tally.cached_tokens,
+            "cost_micros": tally.cost_micros,
             "runtime_ms": outcome.stats.runtime_ms,
         }),
     );

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use executus_core::record::{Decided, Gate, Stop};
+use executus_core::record::{Attempt, Decided, Gate, Stop};
 use executus_core::transcript::{Acted, CallOutcome, Steer};
 use executus_core::{
     Effect, ErrorKind, Fact, Next, Phase, Reply, Run, RunError, RunStatus, Timestamp, ToolError,
@@ -32,6 +32,8 @@ pub(super) enum Letter {
     Stale,
     Misfit,
     Undecided,
+    /// An attempt that failed and used something.
+    Attempted,
     Start {
         call: u32,
     },
@@ -59,6 +61,7 @@ pub(super) fn alphabet() -> Vec<Letter> {
     }
     letters.push(Letter::Decide { calls: 1, late: true });
     letters.extend([Letter::Costly, Letter::Stale, Letter::Misfit, Letter::Undecided]);
+    letters.push(Letter::Attempted);
     letters.extend((0..3).map(|call| Letter::Start { call }));
     letters.extend((0..3).map(|call| Letter::Answer { call, late: false }));
     letters.extend([Letter::Answer { call: 0, late: true }, Letter::Foreign, Letter::Steer]);
@@ -96,6 +99,12 @@ impl Letter {
                 let error = RunError::new(ErrorKind::Model, "none");
                 Fact::Undecided { step: next, error }
             }
+            Self::Attempted => Fact::Attempted(Arc::new(Attempt {
+                step: next,
+                model: "other".into(),
+                error: "away".into(),
+                usage: Usage { input_tokens: 1, ..Usage::default() },
+            })),
             Self::Start { call } => Fact::Started { step: run.step(), call },
             Self::Answer { call, .. } => Self::answer(run, call),
             Self::Foreign => acted(next, 0, CallOutcome::Unknown),

@@ -213,6 +213,7 @@ impl<'a> Walk<'a> {
                 plan == Next::Decide { step: decided.step } && whole
             }
             Fact::Undecided { step, .. } => plan == Next::Decide { step: *step },
+            Fact::Attempted(attempt) => plan == Next::Decide { step: attempt.step },
             Fact::Started { step, call } => {
                 let begun = run.open().get(*call as usize).is_some_and(|open| open.started);
                 plan == Next::Act { step: *step } && unanswered(*call) && !begun

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use executus_core::record::{Decided, Gate, Phase, Stop};
+use executus_core::record::{Attempt, Decided, Gate, Phase, Stop};
 use executus_core::transcript::{Acted, Artifact, ArtifactBody, CallOutcome, Steer};
 use executus_core::{
     Effect, ErrorKind, Fact, Key, Reply, RunError, RunStatus, ToolError, ToolOutput, Usage,
@@ -99,6 +99,12 @@ async fn every_other_fact_is_readable_too() {
         Fact::Opened(Arc::new(sample::spec(&id("a")))),
         Fact::Admitted(Gate::Record),
         Fact::Refused { gate: Gate::Reserve, stop: stop.clone(), unknown: true },
+        Fact::Attempted(Arc::new(Attempt {
+            step: 1,
+            model: "small".into(),
+            error: "password: correcthorse".into(),
+            usage: Usage { input_tokens: 7, ..Usage::default() },
+        })),
         Fact::Undecided { step: 1, error },
         Fact::Steered(Arc::new(Steer { source: "critic".into(), text: "hurry".into() })),
         Fact::Stopped(stop),
@@ -116,6 +122,14 @@ async fn every_other_fact_is_readable_too() {
         (
             "refused",
             json!({"gate": "reserve", "status": "error", "error": failure, "unknown": true}),
+        ),
+        (
+            "attempted",
+            json!({
+                "model": "small", "error": "password: [redacted]",
+                "usage": {"input_tokens": 7, "output_tokens": 0, "thinking_tokens": 0,
+                          "cached_tokens": 0, "cost_micros": 0},
+            }),
         ),
         ("undecided", json!({"error": failure})),
         ("steered", json!({"source": "critic", "text": "hurry"})),

@@ -97,6 +97,14 @@ impl Life {
             let known = text::bounded_to(self.tools.names(), 2000);
             return Err(ToolError::UnknownTool { name, known });
         };
+        if self.run.spec().read_only && tool.spec().effect != Effect::ReadOnly {
+            let name = &call.name;
+            return Err(ToolError::Denied {
+                code: "read_only".into(),
+                message: format!("not made: the run is read-only, and `{name}` is not"),
+                ends_run: false,
+            });
+        }
         let deadline = match tool.spec().timeout {
             Some(timeout) => self.stops.deadline().min(self.shared.clock().now().after(timeout)),
             None => self.stops.deadline(),
@@ -349,10 +357,10 @@ fn clean(outcome: CallOutcome, secrets: &Secrets, max: usize) -> CallOutcome {
         CallOutcome::Output(mut output) => {
             if !secrets.is_empty() {
                 output.text = secrets.redact(output.text);
-                output.data = output.data.map(|data| redact_json(data, secrets));
+                output.data = output.data.map(|data| secrets.redact_json(data));
             }
             output.text = text::bounded_to(output.text, max);
-            if output.data.as_ref().is_some_and(|data| json_size(data) > max) {
+            if output.data.as_ref().is_some_and(|data| text::json_size(data) > max) {
                 output.data = None;
             }
             CallOutcome::Output(output)
@@ -377,28 +385,5 @@ fn clean_error(error: ToolError, secrets: &Secrets) -> ToolError {
             ToolError::NotConfigured { message: clean(message) }
         }
         error @ (ToolError::UnknownTool { .. } | ToolError::Timeout { .. }) => error,
-    }
-}
-
-fn redact_json(value: Value, secrets: &Secrets) -> Value {
-    match value {
-        Value::String(text) => Value::String(secrets.redact(text)),
-        Value::Array(items) => items.into_iter().map(|item| redact_json(item, secrets)).collect(),
-        Value::Object(map) => {
-            map.into_iter().map(|(key, item)| (key, redact_json(item, secrets))).collect()
-        }
-        other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
-    }
-}
-
-/// The size of a value as text, roughly: what a cap needs.
-fn json_size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => 2 + items.iter().map(|item| json_size(item) + 1).sum::<usize>(),
-        Value::Object(map) => {
-            2 + map.iter().map(|(key, item)| key.len() + json_size(item) + 4).sum::<usize>()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
     }
 }

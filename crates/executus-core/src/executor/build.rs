@@ -1,7 +1,7 @@
 //! Building an executor, and a life of a run from a request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -121,8 +121,7 @@ impl ExecutorBuilder {
             closed: AtomicBool::new(false),
             runs: Mutex::default(),
             blocking: AtomicUsize::new(0),
-            started: AtomicU64::new(0),
-            ended: Default::default(),
+            counters: Default::default(),
         }))
     }
 }

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use serde_json::Value;
+
 use super::isolate::{Panicked, isolate};
 use super::life::{Flow, Life};
 use super::shared::stop;
 use crate::event::Event;
 use crate::model::{ModelError, Turn};
-use crate::record::{Decided, Fact};
+use crate::record::{Attempt, Decided, Fact};
 use crate::status::{ErrorKind, RunError, RunStatus};
+use crate::text;
 use crate::tool::Effect;
 use crate::transcript::{Reply, Steer, Usage};
 
@@ -28,6 +31,7 @@ impl Life {
         let turn = Turn {
             shared: Arc::clone(&self.shared),
             spec: Arc::clone(self.run.spec()),
+            brief: None,
             transcript: self.run.transcript().clone(),
             tools: self.tools.clone(),
             secrets: self.secrets.clone(),
@@ -39,9 +43,18 @@ impl Life {
         let attempt = self.stops.attempt(&mut effect, None).await;
         drop(effect);
         drop(turn);
+        let attempts = self.shared.take_attempts();
+        let attempted = !attempts.is_empty();
+        if attempted {
+            Box::pin(self.note_attempts(attempts)).await?;
+        }
+        if self.run.end().is_some() {
+            return attempt.stop.map_or(Ok(()), Err);
+        }
         let noted = match attempt.result {
             Some(result) => {
                 let (fact, usage) = self.decided(step, result);
+                let usage = usage.or_else(|| attempted.then(Usage::default));
                 if self.log.is_none() && !self.is_charged() {
                     let at = self.moment();
                     self.take_in(at, fact)
@@ -68,6 +81,18 @@ impl Life {
             let _ = log.save(&self.run).await;
         }
         self.tell_watcher(|watcher| watcher.step(step));
+        Ok(())
+    }
+
+    /// Takes in what failed on the way to a decision, or to none.
+    async fn note_attempts(&mut self, attempts: Vec<Attempt>) -> Flow {
+        for mut attempt in attempts {
+            attempt.error = text::scrub(&attempt.error).into_owned();
+            self.note(Fact::Attempted(Arc::new(attempt))).await?;
+            if self.run.end().is_some() {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -144,7 +169,11 @@ impl Life {
     fn replied(&mut self, step: u32, mut reply: Reply) -> (Fact, Option<Usage>) {
         if !self.secrets.is_empty() {
             reply.text = self.secrets.redact(reply.text);
+            for call in &mut reply.calls {
+                call.args = self.secrets.redact_json(std::mem::take(&mut call.args));
+            }
         }
+        cap(&mut reply, self.run.spec().limits.max_reply_bytes);
         let mut effects = std::mem::take(&mut self.effects);
         effects.extend(reply.calls.iter().map(|call| {
             self.tools.get(&call.name).map_or(Effect::ReadOnly, |tool| tool.spec().effect)
@@ -185,6 +214,24 @@ impl Life {
             None => {
                 Err(stop(RunStatus::Error, ErrorKind::Budget, "the budget did not answer in time"))
             }
+        }
+    }
+}
+
+/// Keeps a reply within its limit: a longer text is cut and no longer whole, longer arguments are
+/// not those of a call that can be made.
+fn cap(reply: &mut Reply, max: u64) {
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
+    if reply.text.len() > max {
+        reply.text = text::bounded_to(std::mem::take(&mut reply.text), max);
+        reply.cut.get_or_insert_with(|| format!("it is longer than {max} bytes").into());
+    }
+    for call in &mut reply.calls {
+        let size = text::json_size(&call.args);
+        if size > max {
+            call.args = Value::Object(serde_json::Map::new());
+            let error = format!("the arguments have {size} bytes, {max} are allowed");
+            call.broken = Some(error.into());
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::port::palette::EntryKind;
 use crate::port::{Amounts, Ports};
 use crate::secret::Secrets;
-use crate::spec::{FORMAT, Limits, PortSet, RunSpec};
+use crate::spec::{Brief, FORMAT, Limits, PortSet, RunSpec};
 use crate::time::Timestamp;
 use crate::tool::{ToolContext, Toolbox};
 
@@ -29,12 +29,14 @@ pub struct RunRequest {
     pub(crate) caller_id: Arc<str>,
     pub(crate) channel_id: Arc<str>,
     pub(crate) inputs: Arc<Value>,
+    pub(crate) brief: Option<Arc<Brief>>,
     pub(crate) labels: Arc<Value>,
     pub(crate) limits: Limits,
     pub(crate) secrets: Secrets,
     pub(crate) reserve: Option<Amounts>,
     pub(crate) palette: Vec<(EntryKind, Arc<str>)>,
     pub(crate) dry_run: bool,
+    pub(crate) read_only: bool,
     pub(crate) events: Option<broadcast::Sender<Event>>,
     pub(crate) finalizers: Vec<Finalizer>,
 }
@@ -55,12 +57,14 @@ impl RunRequest {
             caller_id: Arc::clone(&empty),
             channel_id: empty,
             inputs: Arc::clone(&null),
+            brief: None,
             labels: null,
             limits: Limits::default(),
             secrets: Secrets::default(),
             reserve: None,
             palette: Vec::new(),
             dry_run: false,
+            read_only: false,
             events: None,
             finalizers: Vec::new(),
         }
@@ -115,6 +119,13 @@ impl RunRequest {
         self
     }
 
+    /// Asking a language model this: what it is told first, and the task. It is recorded.
+    #[must_use]
+    pub fn brief(mut self, brief: Brief) -> Self {
+        self.brief = Some(Arc::new(brief));
+        self
+    }
+
     /// With labels to be kept in the record: a run file's digest, the host's version.
     #[must_use]
     pub fn labels(mut self, labels: Value) -> Self {
@@ -154,6 +165,14 @@ impl RunRequest {
     #[must_use]
     pub const fn dry_run(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;
+        self
+    }
+
+    /// Denying every call of a tool that is not [`ReadOnly`](crate::Effect::ReadOnly), here and
+    /// in the runs that it delegates.
+    #[must_use]
+    pub const fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
         self
     }
 
@@ -215,6 +234,7 @@ impl RunRequest {
             parent_run_id: parent.map(|parent| parent.spec.run_id.clone()),
             depth: parent.map_or(0, |parent| parent.spec.depth + 1),
             inputs: Arc::clone(&self.inputs),
+            brief: self.brief.clone(),
             labels: Arc::clone(&self.labels),
             limits: self.limits.clone(),
             started_at: now,
@@ -229,6 +249,7 @@ impl RunRequest {
                 delivery: ports.delivery.is_some() && parent.is_none(),
             },
             dry_run: self.dry_run,
+            read_only: self.read_only || parent.is_some_and(|parent| parent.spec.read_only),
         }
     }
 }

@@ -47,6 +47,7 @@ impl Standalone {
         Turn {
             shared: Arc::clone(&self.shared),
             spec: Arc::clone(self.shared.spec()),
+            brief: None,
             transcript: transcript.clone(),
             tools: tools.clone(),
             secrets: self.secrets.clone(),

@@ -6,7 +6,7 @@ use crate::status::Tally;
 
 /// The live counts of a run.
 #[derive(Debug, Default)]
-pub(crate) struct LiveTally([AtomicU64; 6]);
+pub(crate) struct LiveTally([AtomicU64; 7]);
 
 impl LiveTally {
     pub(crate) fn write(&self, tally: &Tally) {
@@ -16,6 +16,7 @@ impl LiveTally {
             tally.input_tokens,
             tally.output_tokens,
             tally.thinking_tokens,
+            tally.cached_tokens,
             tally.cost_micros,
         ];
         for (cell, count) in self.0.iter().zip(counts) {
@@ -24,8 +25,23 @@ impl LiveTally {
     }
 
     pub(crate) fn read(&self) -> Tally {
-        let [steps, tool_calls, input_tokens, output_tokens, thinking_tokens, cost_micros] =
-            self.0.each_ref().map(|cell| cell.load(Ordering::Relaxed));
-        Tally { steps, tool_calls, input_tokens, output_tokens, thinking_tokens, cost_micros }
+        let [
+            steps,
+            tool_calls,
+            input_tokens,
+            output_tokens,
+            thinking_tokens,
+            cached_tokens,
+            cost_micros,
+        ] = self.0.each_ref().map(|cell| cell.load(Ordering::Relaxed));
+        Tally {
+            steps,
+            tool_calls,
+            input_tokens,
+            output_tokens,
+            thinking_tokens,
+            cached_tokens,
+            cost_micros,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{End, Misuse, Next, OpenCall, Run, bit, first_gate, limit_error};
+use super::{End, Misuse, Next, OpenCall, Run, State, bit, first_gate, limit_error};
 use crate::record::{Decided, Fact, Gate, Phase, Stop};
 use crate::status::{ErrorKind, RunStatus};
 use crate::time::Timestamp;
@@ -23,6 +23,13 @@ impl Run {
             Fact::Opened(_) => false,
             Fact::Admitted(gate) => self.admitted(*gate),
             Fact::Refused { gate, stop, unknown } => self.refused(at, *gate, stop, *unknown),
+            Fact::Attempted(attempt) => {
+                let fits = self.plan() == Next::Decide { step: attempt.step };
+                if fits {
+                    self.state.tally.add(&attempt.usage);
+                }
+                fits
+            }
             Fact::Decided(Decided { step, reply, effects }) => {
                 self.decided(at, *step, Arc::clone(reply), effects)
             }
@@ -40,7 +47,8 @@ impl Run {
             Fact::Steered(steer) => {
                 let fits = matches!(self.plan(), Next::Decide { .. });
                 if fits {
-                    self.state.transcript.push(Entry::Steer(Arc::clone(steer)));
+                    self.state.push(Entry::Steer(Arc::clone(steer)));
+                    self.check_history(at);
                 }
                 fits
             }
@@ -128,7 +136,7 @@ impl Run {
         state.tally.steps += 1;
         state.tally.add(&reply.usage);
         state.reply = Some(state.transcript.entries().len());
-        state.transcript.push(Entry::Reply(reply));
+        state.push(Entry::Reply(reply));
 
         if at > state.deadline {
             self.time_out(at);
@@ -162,7 +170,12 @@ impl Run {
             let max = limits.max_cost_micros.unwrap_or_default();
             Some(limit_error(ErrorKind::CostLimit, format!("{cost} micro-units spent of {max}")))
         } else if reply.calls.is_empty() {
-            Some(Stop { status: RunStatus::Ok, error: None })
+            Some(match &reply.cut {
+                None => Stop { status: RunStatus::Ok, error: None },
+                Some(why) => {
+                    limit_error(ErrorKind::Model, format!("the final answer is not whole: {why}"))
+                }
+            })
         } else if state.step >= limits.max_steps {
             let max = limits.max_steps;
             Some(limit_error(ErrorKind::StepLimit, format!("no final answer after {max} steps")))
@@ -200,8 +213,18 @@ impl Run {
             if let (None, Some(error)) = (&self.state.end, denial) {
                 self.finish(at, denied(&error));
             }
+            self.check_history(at);
         }
         true
+    }
+
+    /// Ends a run whose transcript is too long for a further step.
+    fn check_history(&mut self, at: Timestamp) {
+        let (bytes, max) = (self.state.history, self.spec.limits.max_history_bytes);
+        if bytes > max && self.state.end.is_none() {
+            let message = format!("the transcript has {bytes} bytes, {max} are allowed");
+            self.finish(at, limit_error(ErrorKind::ContextOverflow, message));
+        }
     }
 
     fn stopped(&mut self, at: Timestamp, stop: &Stop) -> bool {
@@ -273,7 +296,7 @@ impl Run {
                 let (id, name) = (Arc::clone(&asked.id), Arc::clone(&asked.name));
                 let outcome = CallOutcome::Unknown;
                 let acted = Acted { step: state.step, call, id, name, outcome, duration_ms: 0 };
-                state.transcript.push(Entry::Result(Arc::new(acted)));
+                state.push(Entry::Result(Arc::new(acted)));
             }
         }
     }
@@ -289,9 +312,12 @@ impl Run {
         if self.state.open.is_empty() {
             return denial;
         }
-        for acted in self.state.open.drain(..).filter_map(|call| call.answer) {
+        let State { open, transcript, history, .. } = &mut self.state;
+        for acted in open.drain(..).filter_map(|call| call.answer) {
             denial = denial.or_else(|| ends_run(&acted).cloned());
-            self.state.transcript.push(Entry::Result(acted));
+            let entry = Entry::Result(acted);
+            *history += entry.size();
+            transcript.push(entry);
         }
         denial
     }
@@ -302,6 +328,14 @@ impl Run {
 
     fn finish(&mut self, at: Timestamp, stop: Stop) {
         self.state.end = Some(End { stop, at });
+    }
+}
+
+impl State {
+    /// One entry more in the transcript.
+    fn push(&mut self, entry: Entry) {
+        self.history += entry.size();
+        self.transcript.push(entry);
     }
 }
 

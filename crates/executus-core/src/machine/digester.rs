@@ -59,6 +59,7 @@ impl Digester {
             tally[3],
             tally[4],
             tally[5],
+            tally[6],
         ]);
         match &state.hold {
             Some((hold, from)) => {
@@ -90,13 +91,14 @@ impl Digester {
     }
 }
 
-fn counts(tally: &Tally) -> [u64; 6] {
+fn counts(tally: &Tally) -> [u64; 7] {
     [
         tally.steps,
         tally.tool_calls,
         tally.input_tokens,
         tally.output_tokens,
         tally.thinking_tokens,
+        tally.cached_tokens,
         tally.cost_micros,
     ]
 }
@@ -126,6 +128,7 @@ fn feed_entry(hasher: &mut Hasher, entry: &Entry) {
 fn feed_reply(hasher: &mut Hasher, reply: &Reply) {
     hasher.text(&reply.text);
     hasher.optional(reply.model.as_deref());
+    hasher.optional(reply.cut.as_deref());
     hasher.numbers([
         reply.usage.input_tokens,
         reply.usage.output_tokens,

@@ -13,5 +13,6 @@ mod machine;
 mod memory;
 mod palette;
 mod ports_absent;
+mod production;
 mod rk;
 mod stage;

@@ -92,7 +92,9 @@ fn tell(record: &AuditRecord) -> (String, Vec<String>) {
         "decided" => {
             let calls = body.get("calls").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             if calls.is_empty() {
-                return (format!("step {step}: the final answer"), Vec::new());
+                let cut = Some(text("cut")).filter(|cut| !cut.is_empty());
+                let cut = cut.map(|cut| format!("not whole: {cut}"));
+                return (format!("step {step}: the final answer"), Vec::from_iter(cut));
             }
             let asks = calls.iter().map(|call| {
                 let name = call.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -100,6 +102,7 @@ fn tell(record: &AuditRecord) -> (String, Vec<String>) {
             });
             (format!("step {step}: {}", text("text")), asks.collect())
         }
+        "attempted" => (format!("step {step}: {} failed", text("model")), Vec::from_iter(error())),
         "undecided" => (format!("step {step}: no decision"), Vec::from_iter(error())),
         "started" => (format!("step {step}: {} begins", text("tool")), Vec::new()),
         "acted" => {

@@ -51,7 +51,7 @@ fn json_ends_with_the_result() {
             "error": null,
             "stats": {
                 "steps": 2, "tool_calls": 1, "input_tokens": 0, "output_tokens": 0,
-                "thinking_tokens": 0, "runtime_ms": last["stats"]["runtime_ms"],
+                "thinking_tokens": 0, "cached_tokens": 0, "cost_micros": 0, "runtime_ms": last["stats"]["runtime_ms"],
             },
         })
     );
