@@ -1,0 +1,164 @@
+//! How a request fails.
+
+use std::fmt;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// How a request failed. An `address` is `scheme://host:port/path`, without the query.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The request cannot be made. Nothing was sent.
+    #[error("{message}")]
+    Request {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// There is no connection to the server. Nothing was sent.
+    #[error("no connection to {address}: {message}")]
+    Connect {
+        /// Where to.
+        address: String,
+        /// What kind of failure it was.
+        failure: ConnectFailure,
+        /// What the system said.
+        message: String,
+    },
+    /// The server's certificate or its way of encrypting was not accepted. Nothing was sent.
+    #[error("no secure connection to {address}: {message}")]
+    Tls {
+        /// Where to.
+        address: String,
+        /// What was wrong.
+        message: String,
+    },
+    /// A limit in time has passed.
+    #[error("{address} {phase} within {limit:?}")]
+    Timeout {
+        /// What took too long.
+        phase: Phase,
+        /// How long it may take.
+        limit: Duration,
+        /// Where to.
+        address: String,
+    },
+    /// The connection was closed or reset before the response was complete.
+    #[error("{address} closed the connection {}",
+        if *before_head { "without an answer" } else { "in the middle of its answer" })]
+    Dropped {
+        /// Whether nothing of the response had come yet.
+        before_head: bool,
+        /// Whether any of the request can have left.
+        sent: bool,
+        /// Where to.
+        address: String,
+    },
+    /// The response is larger than it may be.
+    #[error("the {part} of the answer of {address} has more than {limit} bytes")]
+    TooLarge {
+        /// What is too large.
+        part: Part,
+        /// How large it may be, in bytes.
+        limit: usize,
+        /// Where from.
+        address: String,
+    },
+    /// The answer is no HTTP.
+    #[error("{address} does not speak HTTP as it should: {message}")]
+    Protocol {
+        /// Where from.
+        address: String,
+        /// What is wrong with it.
+        message: String,
+        /// Whether any of the request can have left.
+        sent: bool,
+    },
+}
+
+impl HttpError {
+    /// Whether the same request may succeed later, if it is one that may be sent twice.
+    #[must_use]
+    pub const fn retry(&self) -> bool {
+        match self {
+            // A name that does not exist cannot be told from a name service that is away.
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Dropped { .. } => true,
+            Self::Request { .. }
+            | Self::Tls { .. }
+            | Self::TooLarge { .. }
+            | Self::Protocol { .. } => false,
+        }
+    }
+
+    /// Whether the server can have seen any of the request. `false` is certain.
+    #[must_use]
+    pub const fn was_sent(&self) -> bool {
+        match self {
+            Self::Request { .. } | Self::Connect { .. } | Self::Tls { .. } => false,
+            Self::Timeout { phase, .. } => !matches!(phase, Phase::Connect),
+            Self::Dropped { sent, .. } | Self::Protocol { sent, .. } => *sent,
+            Self::TooLarge { .. } => true,
+        }
+    }
+
+    pub(crate) fn request(message: impl Into<String>) -> Self {
+        Self::Request { message: message.into() }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectFailure {
+    /// The host's name has no address, or the name service did not answer.
+    Name,
+    /// Nobody listens there.
+    Refused,
+    /// There is no way to that host or network.
+    Unreachable,
+    /// The connection was closed or reset while it was made.
+    Closed,
+    /// Anything else, such as too many open files.
+    Other,
+}
+
+/// The part of a request that took too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Finding the address, connecting, and the handshake of TLS.
+    Connect,
+    /// From the request to the head of the response.
+    Headers,
+    /// Between two chunks of the body.
+    Idle,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "took no connection",
+            Self::Headers => "sent no answer",
+            Self::Idle => "sent nothing more",
+        })
+    }
+}
+
+/// A part of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Part {
+    /// The status and the header fields.
+    Head,
+    /// The body.
+    Body,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Head => "head",
+            Self::Body => "body",
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! An HTTP client for HTTP/1.1 and HTTP/2, and tools that make requests.
+//!
+//! A [`Client`] sends a [`Request`] and gives back a [`Response`] whose body is read chunk by chunk.
+//! Three limits hold in any case: the time to a connection, the time to the head of the response,
+//! and the time between two chunks of its body. What goes wrong is an [`HttpError`], which knows
+//! whether the request can have left and whether it may be sent again. Nothing is done behind the
+//! caller's back: no redirect is followed, no request is sent twice, no body is decompressed. No
+//! error, log line or `Debug` shows a secret header, a query string or a body.
+//!
+//! An [`HttpTool`] is one request as a tool of a run.
+
+mod method;
+mod request;
+mod response;
+
+mod body;
+mod client;
+mod config;
+mod connect;
+mod tls;
+
+mod error;
+mod failure;
+mod text;
+mod url;
+
+pub use client::Client;
+pub use config::{BuildError, ClientBuilder};
+pub use error::{ConnectFailure, HttpError, Part, Phase};
+pub use method::Method;
+pub use request::Request;
+pub use response::Response;
