@@ -49,6 +49,9 @@ pub struct Call {
     /// wrote itself (a playbook) fills this; what a language model says never does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretSlot>,
+    /// What the provider wants to read again with this call, as it gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Arc<str>>,
     /// The arguments could not be read: the call is answered with this error, and not made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken: Option<Arc<str>>,

@@ -142,6 +142,7 @@ fn feed_reply(hasher: &mut Hasher, reply: &Reply) {
         hasher.text(&call.name);
         hasher.json(&call.args);
         hasher.optional(call.broken.as_deref());
+        hasher.optional(call.signature.as_deref());
     }
 }
 
