@@ -3,12 +3,15 @@
 //! [`conformance`] runs every guarantee of a port against an implementation; each battery runs the
 //! kit of its port. [`faulty`] wraps ports, models and tools and makes chosen calls fail, panic,
 //! hang or answer late. [`scripted`] has a model, tools, a critic and a palette that do what a test
-//! says. [`sample`] makes specs, records and outcomes.
+//! says. [`sample`] makes specs, records and outcomes. `provider`, with the feature of that name,
+//! has local servers that speak the dialects of model providers.
 //!
-//! Everything waits on tokio's clock, so that tests can pause it.
+//! Everything but those servers waits on tokio's clock, so that tests can pause it.
 
 pub mod conformance;
 pub mod faulty;
+#[cfg(feature = "provider")]
+pub mod provider;
 pub mod sample;
 pub mod scripted;
 pub mod sim;
