@@ -16,6 +16,7 @@ use crate::config::ClientBuilder;
 use crate::connect::Connector;
 use crate::error::{HttpError, Phase};
 use crate::failure::Unanswered;
+use crate::method::Method;
 use crate::request::Request;
 use crate::response::Response;
 
@@ -105,6 +106,9 @@ impl Client {
     }
 
     fn to_http(&self, request: Request) -> http::Request<Whole> {
+        // Some servers insist on a length where a body is usual, and hyper leaves out the one of none.
+        let is_empty = request.body.is_empty()
+            && matches!(request.method, Method::Post | Method::Put | Method::Patch);
         let mut http = http::Request::new(Whole::new(request.body));
         *http.method_mut() = request.method.to_http();
         *http.uri_mut() = request.uri;
@@ -114,6 +118,9 @@ impl Client {
         headers
             .entry(header::ACCEPT_ENCODING)
             .or_insert_with(|| HeaderValue::from_static("identity"));
+        if is_empty {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         http
     }
 }

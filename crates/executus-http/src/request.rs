@@ -87,7 +87,8 @@ impl Request {
                 "the header field `{field}` is set by the client; leave it out"
             )));
         }
-        let Ok(mut value) = HeaderValue::from_str(value) else {
+        let value = HeaderValue::from_str(value).ok().filter(|_| value.is_ascii());
+        let Some(mut value) = value else {
             return Err(HttpError::request(format!(
                 "the value for `{field}` has line breaks, control characters or characters that \
                  are not ASCII, which no header field can hold"

@@ -21,13 +21,15 @@ pub(crate) fn parse(url: &str) -> Result<Uri, HttpError> {
     if url.contains(char::is_whitespace) || !url.is_ascii() {
         return refused("has spaces or characters that are not ASCII; percent-encode them");
     }
+    if !url.contains("://") {
+        return refused("has no scheme; begin it with http:// or https://");
+    }
     let Ok(uri) = url.parse::<Uri>() else {
         return refused("cannot be read; write it as scheme://host:port/path");
     };
     match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS => {}
-        Some(_) => return refused("has another scheme than http or https"),
-        None => return refused("has no scheme; begin it with http:// or https://"),
+        _ => return refused("has another scheme than http or https"),
     }
     let Some(authority) = uri.authority() else { return refused("has no host") };
     if authority.as_str().contains('@') {
@@ -89,6 +91,7 @@ mod tests {
             ("http://h/secret\r\nx: y", "control"),
             ("http://h/secret x", "spaces"),
             ("http://hö/secret", "not ASCII"),
+            ("://secret", "another scheme"),
             ("http://h/<secret>", "cannot be read"),
         ] {
             let error = parse(url).expect_err(url).to_string();

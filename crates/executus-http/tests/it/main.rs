@@ -1,0 +1,8 @@
+//! Requests over real sockets, to servers written by hand.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod broken;
+mod exchange;
+mod limits;
+mod secure;
+mod support;
