@@ -3,13 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use executus_core::Brief;
 use executus_core::digest::{Digest, Hasher};
 use toml::de::DeTable;
 
 use crate::diagnostic::{Diagnostic, Problem};
+use crate::input::Bound;
 use crate::limits::LimitsDef;
+use crate::models::{names_model, read_models};
 use crate::param::{Owner, ParamDef, read_params};
-use crate::reader::{Item, Reader, Section, Text};
+use crate::prices::{PriceDef, read_prices};
+use crate::progress::Known;
+use crate::reader::{Reader, Section};
 use crate::scope::Scope;
 use crate::source::Source;
 use crate::step::{StepDef, Surroundings, read_steps};
@@ -24,12 +29,15 @@ use crate::tool::{ToolDef, read_tools};
 pub struct RunFile {
     /// The name of what runs.
     pub name: Arc<str>,
-    /// The model as the file names it: `provider:model`. Always there for an agent.
-    pub model: Option<String>,
+    /// The models as the file names them, `provider:model`, in the order in which they are asked:
+    /// each one when those before it fail. At least one for an agent.
+    pub models: Vec<String>,
     /// The parameters, in file order.
     pub params: Vec<ParamDef>,
     /// The limits that the file names.
     pub limits: LimitsDef,
+    /// The prices of models, in file order.
+    pub prices: Vec<PriceDef>,
     /// The tools, in file order.
     pub tools: Vec<Arc<ToolDef>>,
     /// What decides.
@@ -71,10 +79,10 @@ enum Kind {
     Agent,
 }
 
-const PLAYBOOK_KEYS: [&str; 8] =
-    ["kind", "name", "model", "params", "limits", "tool", "step", "output"];
-const AGENT_KEYS: [&str; 8] =
-    ["kind", "name", "model", "system", "prompt", "params", "limits", "tool"];
+const PLAYBOOK_KEYS: [&str; 10] =
+    ["kind", "name", "model", "models", "params", "limits", "prices", "tool", "step", "output"];
+const AGENT_KEYS: [&str; 10] =
+    ["kind", "name", "model", "models", "system", "prompt", "params", "limits", "prices", "tool"];
 
 impl RunFile {
     /// Reads a file of at most [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES). Blocks on the file.
@@ -101,6 +109,21 @@ impl RunFile {
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&ParamDef> {
         self.params.iter().find(|param| param.name == name)
+    }
+
+    /// What an agent's model is asked, with the parameters bound; a sensitive one shows as
+    /// `[redacted]`. `None` for a playbook.
+    #[must_use]
+    pub fn brief(&self, bound: &Bound) -> Option<Brief> {
+        let Body::Agent(agent) = &self.body else { return None };
+        let known = Known::new(&self.params, &bound.inputs);
+        // A parameter in clear, or the file itself, may hold the value of a sensitive one.
+        let render = |template: &Template| bound.secrets.redact(known.render(template));
+        let brief = Brief::new(render(&agent.prompt));
+        Some(match &agent.system {
+            Some(system) => brief.system(render(system)),
+            None => brief,
+        })
     }
 }
 
@@ -164,11 +187,12 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
         let message = "the name holds a control character";
         reader.problem(text.offset(decoded), message, "a name of one line");
     }
-    let model = section.get("model").and_then(|item| read_model(reader, item));
+    let models = read_models(reader, &section);
     let params = section.get("params");
     let params = params.map(|item| read_params(reader, "[params]", item, Owner::Run));
     let params = params.unwrap_or_default();
     let limits = section.get("limits").map(|item| LimitsDef::read(reader, item));
+    let prices = section.get("prices").map(|item| read_prices(reader, item));
     let tools = section.get("tool").map(|item| read_tools(reader, item, &params));
     let tools = tools.unwrap_or_default();
     let body = match kind? {
@@ -179,26 +203,14 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
     hasher.text(text);
     Some(RunFile {
         name: name?.value.into(),
-        model: model.map(|text| text.value.to_owned()),
+        models,
         params,
         limits: limits.unwrap_or_default(),
+        prices: prices.unwrap_or_default(),
         tools,
         body: body?,
         digest: hasher.finish(),
     })
-}
-
-fn read_model<'a>(reader: &mut Reader<'a>, item: &Item<'a>) -> Option<Text<'a>> {
-    let expected = "`provider:model` such as \"openai:gpt-5-mini\"";
-    let text = item.filled(reader, expected)?;
-    let named = text
-        .value
-        .split_once(':')
-        .filter(|(provider, model)| !provider.trim().is_empty() && !model.trim().is_empty());
-    if named.is_none() {
-        reader.problem(text.at, format!("`{}` names no model", text.value), expected);
-    }
-    named.map(|_| text)
 }
 
 fn read_playbook<'a>(
@@ -211,7 +223,7 @@ fn read_playbook<'a>(
         "a parameter or an earlier `store_as`",
         params.iter().map(|param| param.name.as_str()),
     );
-    let around = Surroundings { params, tools, has_model: root.get("model").is_some() };
+    let around = Surroundings { params, tools, has_model: names_model(root) };
     let steps = root.require(reader, "step", "at least one `[[step]]` table").copied();
     let steps = steps.map(|item| read_steps(reader, &item, &around, &mut scope));
     let output = root.get("output").copied();
@@ -231,7 +243,9 @@ fn read_agent<'a>(
 ) -> Option<AgentDef> {
     let scope =
         Scope::new("a parameter of the run", params.iter().map(|param| param.name.as_str()));
-    root.require(reader, "model", "\"provider:model\"");
+    if !names_model(root) {
+        root.require(reader, "model", "\"provider:model\"");
+    }
     let system = root.get("system").and_then(|item| item.text(reader, "a text"));
     let system = system.map(|text| scope.template(reader, text));
     let prompt = root.require(reader, "prompt", "the task as a text").copied();

@@ -18,7 +18,10 @@ mod template;
 mod value;
 
 mod limits;
+mod models;
+mod money;
 mod param;
+mod prices;
 mod reader;
 mod scope;
 mod step;
@@ -40,6 +43,7 @@ pub use limits::LimitsDef;
 pub use name::is_name;
 pub use param::ParamDef;
 pub use playbook::{Playbook, PlaybookError};
+pub use prices::PriceDef;
 pub use report::{PlaybookReport, StepResult};
 pub use scope::Bindings;
 pub use source::MAX_FILE_BYTES;

@@ -5,10 +5,10 @@ use executus_playbook::{Diagnostic, MAX_FILE_BYTES, RunFile};
 use crate::support::GOOD;
 
 /// Where the mistake stands in a changed text.
-const HERE: char = '§';
+pub(crate) const HERE: char = '§';
 
 /// Loads the text without its mark; the error must stand where the mark was.
-fn refused(case: &str, marked: &str) -> Diagnostic {
+pub(crate) fn refused(case: &str, marked: &str) -> Diagnostic {
     let at = marked.find(HERE).unwrap_or_else(|| panic!("{case}: no mark"));
     let before = &marked[..at];
     let line = before.matches('\n').count() + 1;

@@ -15,7 +15,7 @@ use crate::support::{GOOD, load};
 fn a_playbook_reads_as_it_is_written() {
     let file = load(GOOD);
     assert_eq!(&*file.name, "report");
-    assert_eq!(file.model, None);
+    assert!(file.models.is_empty());
     let names: Vec<_> = file.params.iter().map(|param| param.name.as_str()).collect();
     assert_eq!(names, ["repo", "count", "token"]);
     let count = file.param("count").unwrap();
@@ -87,7 +87,7 @@ fn an_agent_reads_too() {
         id = { type = "string" }
         "#,
     );
-    assert_eq!(file.model.as_deref(), Some("openai:gpt-5-mini"));
+    assert_eq!(file.models, ["openai:gpt-5-mini"]);
     let Body::Agent(agent) = &file.body else { panic!("{:?}", file.body) };
     assert_eq!(agent.prompt.to_string(), "Review {count} commits.");
     let ToolKind::Http { method, url, headers } = &file.tools[0].kind else { panic!() };

@@ -5,6 +5,7 @@
 mod bad_files;
 mod good_files;
 mod inputs;
+mod models;
 mod playbook;
 mod properties;
 mod recovery;
