@@ -296,7 +296,7 @@ impl Answer {
         self
     }
 
-    /// Streams one more piece of text, "after the end", once the stream has said that it ended.
+    /// Streams more text, "after the end", once the stream has said that it ended.
     #[must_use]
     pub fn data_after_end(mut self) -> Self {
         self.delivery.after_end = true;

@@ -129,7 +129,6 @@ impl Got {
     }
 
     /// The lines, each JSON.
-    #[expect(dead_code, reason = "for the dialect with lines")]
     pub(crate) fn lines(&self) -> Vec<Value> {
         self.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
