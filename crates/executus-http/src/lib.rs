@@ -24,9 +24,12 @@ mod failure;
 mod text;
 mod url;
 
+mod tool;
+
 pub use client::Client;
 pub use config::{BuildError, ClientBuilder};
 pub use error::{ConnectFailure, HttpError, Part, Phase};
 pub use method::Method;
 pub use request::Request;
 pub use response::Response;
+pub use tool::{HttpTool, HttpToolBuilder, Template, ToolBuildError};

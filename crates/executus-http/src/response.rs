@@ -17,6 +17,8 @@ use crate::text::{lossy, printable};
 
 /// How long an error waits for its text.
 const SNIPPET_TIME: Duration = Duration::from_secs(2);
+/// As good as never, and small enough to be added to a time.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// The head of a response, and its body as it comes.
 ///
@@ -45,6 +47,7 @@ impl Response {
             .and_then(|value| value.split(';').next())
             .map(|essence| essence.trim().to_ascii_lowercase())
             .filter(|essence| !essence.is_empty());
+        let idle_timeout = idle_timeout.min(NEVER);
         Self { head, body, content_type, address, idle_timeout, due: None }
     }
 

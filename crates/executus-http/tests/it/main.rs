@@ -6,3 +6,5 @@ mod exchange;
 mod limits;
 mod secure;
 mod support;
+mod tool;
+mod tool_answer;

@@ -1,0 +1,208 @@
+//! A request as a tool.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use executus_core::secret::{Secret, Secrets};
+use executus_core::{Effect, Tool, ToolContext, ToolError, ToolOutput, ToolSpec};
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use crate::client::Client;
+use crate::method::Method;
+use crate::request::Request;
+
+mod answer;
+mod arguments;
+mod builder;
+mod error;
+mod target;
+mod template;
+mod values;
+
+pub use builder::HttpToolBuilder;
+pub use error::ToolBuildError;
+pub use template::Template;
+
+use answer::{MAY_HAVE_HAPPENED, Redactions};
+use target::{NoTarget, Target, left};
+use values::{Bound, Values};
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// What the tool has beyond its own timeout to say that it has passed.
+const LAST_WORD: Duration = Duration::from_millis(250);
+
+/// Makes one request per call.
+///
+/// **Arguments** fill the places of the URL, percent-encoded, and those of the header fields. The
+/// others go to the query for `GET` and `DELETE` (a list repeats its name), into a JSON object as
+/// the body otherwise. None can choose the server or lead to another path.
+///
+/// **Result**: the body of a 2xx as printable text, broken UTF-8 replaced, up to the limit, with a
+/// mark when there was more; as data too when it is JSON and complete. Any other status is
+/// [`ToolError::Failed`] with the beginning of the body. Redirects are not followed.
+///
+/// **Repeating**: a call that is not read-only and no `GET` carries `idempotency-key`, the same
+/// whenever it is repeated. When a call of [`Effect::Once`] fails and the server can have seen it,
+/// its error says that it may have been carried out, and that it is not to be repeated.
+///
+/// **Time**: the limits of the client, the spec's timeout and the run's deadline, whichever is
+/// first. **Cancellation**: when the future is dropped the request is given up, its connection
+/// closed.
+///
+/// **Secrets** are sent and never shown: an error shows `[redacted]` in place of one, and an
+/// answer that repeats one has it replaced.
+pub struct HttpTool {
+    spec: ToolSpec,
+    client: Client,
+    method: Method,
+    url: Template,
+    headers: Vec<(String, Field)>,
+    bound: BTreeMap<String, Bound>,
+    /// The secrets of the tool, also as they stand in a URL and in JSON.
+    secrets: Secrets,
+    max_body: usize,
+    timeout: Option<Duration>,
+    /// Parameters that neither the URL nor a header field takes go into the body.
+    has_body: bool,
+}
+
+/// The value of a header field.
+enum Field {
+    Open(Template),
+    Secret(Secret),
+}
+
+impl HttpTool {
+    /// A tool with this spec, whose `parameters` say what a call may pass and whose `timeout` how
+    /// long it may take. It makes its requests with this client.
+    #[must_use]
+    pub fn builder(spec: ToolSpec, client: Client) -> HttpToolBuilder {
+        HttpToolBuilder::new(spec, client)
+    }
+
+    /// The request of one call, and how its address may be shown.
+    fn request(
+        &self,
+        args: &Map<String, Value>,
+        secrets: &Secrets,
+        key: Option<&str>,
+    ) -> Result<Request, NoTarget> {
+        let values = Values { args, bound: &self.bound, secrets };
+        let mut target = Target::fill(&self.url, values)?;
+        let left = || left(args, |name| self.places().any(|place| place == name));
+        let in_query = matches!(self.method, Method::Get | Method::Delete);
+        if in_query {
+            target = target.and_query(left());
+        }
+        let failed = |error| answer::failed(&error, self.spec.effect);
+        let mut request =
+            Request::new(self.method, &target.url).map_err(failed)?.shown_as(target.shown);
+        if !in_query && self.has_body {
+            let body = left().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+            request = request.json(&Value::Object(body));
+        }
+        if let Some(key) = key {
+            request = request.header(IDEMPOTENCY_KEY, key).map_err(failed)?;
+        }
+        for (name, field) in &self.headers {
+            request = match field {
+                Field::Open(template) => {
+                    let (value, secret) = values.fill(template)?;
+                    request.field(name, &value, secret)
+                }
+                Field::Secret(secret) => request.secret_header(name, secret),
+            }
+            .map_err(failed)?;
+        }
+        Ok(request)
+    }
+
+    /// The names of the places of the URL and of the header fields.
+    fn places(&self) -> impl Iterator<Item = &str> {
+        let fields = self.headers.iter().filter_map(|(_, field)| match field {
+            Field::Open(template) => Some(template),
+            Field::Secret(_) => None,
+        });
+        std::iter::once(&self.url).chain(fields).flat_map(Template::names)
+    }
+
+    /// The key that the server may know a repeated call by.
+    fn key(&self, context: &ToolContext) -> Option<String> {
+        let wanted = self.spec.effect != Effect::ReadOnly && self.method != Method::Get;
+        wanted.then(|| {
+            let key = context.idempotency_key();
+            // The run's id may have characters that no header field can hold.
+            if key.bytes().all(|byte| byte.is_ascii_graphic()) {
+                key
+            } else {
+                target::encoded(&key)
+            }
+        })
+    }
+
+    async fn perform(
+        &self,
+        request: Request,
+        redactions: Redactions<'_>,
+    ) -> Result<ToolOutput, ToolError> {
+        let address = request.address();
+        let effect = self.spec.effect;
+        let failed = |error| answer::failed(&error, effect);
+        let response = self.client.send(request).await.map_err(failed)?;
+        if response.is_success() {
+            answer::read(response, self.max_body, redactions).await.map_err(failed)
+        } else {
+            Err(answer::refused(response, &address, effect).await)
+        }
+    }
+
+    fn out_of_time(&self, address: &str, limit: Duration) -> ToolError {
+        if self.spec.effect == Effect::Once {
+            let message = format!("{address} gave no result within {limit:?}{MAY_HAVE_HAPPENED}");
+            return ToolError::failed(message);
+        }
+        ToolError::Timeout { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) }
+    }
+}
+
+#[async_trait]
+impl Tool for HttpTool {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    async fn call(&self, context: &ToolContext, args: &Value) -> Result<ToolOutput, ToolError> {
+        let redactions = Redactions { tool: &self.secrets, run: context.secrets() };
+        let args = arguments::checked(&self.spec.parameters, args)
+            .map_err(|error| redactions.error(error))?;
+        let key = self.key(context);
+        let request = self.request(&args, context.secrets(), key.as_deref()).map_err(|error| {
+            redactions.error(match error {
+                NoTarget::Value(error) => error,
+                NoTarget::Open(name) => arguments::wrong(format!("`{name}` cannot be passed")),
+            })
+        })?;
+        let address = request.address();
+        let left = context.time_left();
+        let limit = self.timeout.map_or(left, |limit| limit.min(left));
+        match timeout(limit, self.perform(request, redactions)).await {
+            Ok(result) => result.map_err(|error| redactions.error(error)),
+            Err(_) => Err(redactions.error(self.out_of_time(&address, limit))),
+        }
+    }
+}
+
+impl fmt::Debug for HttpTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("HttpTool")
+            .field("name", &self.spec.name)
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("headers", &headers)
+            .finish_non_exhaustive()
+    }
+}
