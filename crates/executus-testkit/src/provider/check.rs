@@ -3,14 +3,25 @@
 //! Only what their documentation or their error messages are known to refuse; the words of the
 //! messages follow theirs where they are known.
 
-pub(super) mod anthropic;
-pub(super) mod gemini;
-pub(super) mod ollama;
-pub(super) mod openai;
+mod anthropic;
+mod gemini;
+mod ollama;
+mod openai;
 
 use serde_json::Value;
 
+use super::dialect::{Dialect, ErrorReply};
 use super::http::SeenRequest;
+
+/// The first thing that the provider finds wrong with the request.
+pub(super) fn check(dialect: Dialect, request: &SeenRequest) -> Result<(), ErrorReply> {
+    match dialect {
+        Dialect::OpenAi => openai::check(request),
+        Dialect::Anthropic => anthropic::check(request),
+        Dialect::Gemini => gemini::check(request),
+        Dialect::Ollama => ollama::check(request),
+    }
+}
 
 /// The path of a request without its query.
 fn bare_path(request: &SeenRequest) -> &str {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::answer::{Reply, Trouble};
 use super::http::SeenRequest;
 use super::piece::Pieces;
-use super::{anthropic, check, gemini, ollama, openai};
+use super::{anthropic, gemini, ollama, openai};
 
 /// The way a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,16 +70,6 @@ impl Dialect {
             number,
             model: model.unwrap_or_default().to_owned(),
             usage_wanted: request.body["stream_options"]["include_usage"] == true,
-        }
-    }
-
-    /// What the provider finds wrong with the request.
-    pub(super) fn check(self, request: &SeenRequest) -> Result<(), ErrorReply> {
-        match self {
-            Self::OpenAi => check::openai::check(request),
-            Self::Anthropic => check::anthropic::check(request),
-            Self::Gemini => check::gemini::check(request),
-            Self::Ollama => check::ollama::check(request),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::answer::Answer;
+use super::check;
 use super::deliver::{self, After};
 use super::dialect::Dialect;
 use super::http::{Reader, SeenRequest};
@@ -230,7 +231,7 @@ impl Shared {
     /// Notes the request and decides what is answered.
     fn take(&self, mut request: SeenRequest) -> deliver::Job {
         request.streaming = self.dialect.streams(&request);
-        let refusal = self.dialect.check(&request).err();
+        let refusal = check::check(self.dialect, &request).err();
         request.refused = refusal.as_ref().map(|error| error.message.clone());
         // One lock over both, so that answers go out in the order of the list.
         let mut answers = self.answers.lock();

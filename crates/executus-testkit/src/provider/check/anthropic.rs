@@ -37,7 +37,7 @@ fn not(message: String) -> Checked {
 }
 
 /// The first thing that is wrong with the request.
-pub(in crate::provider) fn check(request: &SeenRequest) -> Checked {
+pub(super) fn check(request: &SeenRequest) -> Checked {
     if filled(request, "x-api-key").is_none() {
         return Err(reply(401, "authentication_error", "x-api-key header is required"));
     }

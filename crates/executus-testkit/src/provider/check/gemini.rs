@@ -81,7 +81,7 @@ const RESPONSE: &[&str] = &["id", "name", "parts", "response", "scheduling", "wi
 type Checked = Result<(), ErrorReply>;
 
 /// The first thing that is wrong with the request.
-pub(in crate::provider) fn check(request: &SeenRequest) -> Checked {
+pub(super) fn check(request: &SeenRequest) -> Checked {
     let in_query = request.path.split(['?', '&']).any(|p| p.starts_with("key=") && p.len() > 4);
     if filled(request, "x-goog-api-key").is_none() && !in_query {
         let message = "Method doesn't allow unregistered callers (callers without established \

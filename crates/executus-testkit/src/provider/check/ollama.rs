@@ -18,7 +18,7 @@ fn not(message: String) -> Checked {
 }
 
 /// The first thing that is wrong with the request.
-pub(in crate::provider) fn check(request: &SeenRequest) -> Checked {
+pub(super) fn check(request: &SeenRequest) -> Checked {
     if bare_path(request) != "/api/chat" {
         return Err(reply(404, "404 page not found"));
     }

@@ -19,7 +19,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// The first thing that is wrong with the request.
-pub(in crate::provider) fn check(request: &SeenRequest) -> Result<(), ErrorReply> {
+pub(super) fn check(request: &SeenRequest) -> Result<(), ErrorReply> {
     let bearer = filled(request, "authorization").and_then(|a| a.strip_prefix("Bearer "));
     if bearer.is_none_or(|key| key.trim().is_empty()) {
         let message = "You didn't provide an API key. You need to provide your API key in an \
