@@ -90,6 +90,7 @@ pub(super) struct Delivery {
     pub(super) pace: Duration,
     pub(super) crlf: bool,
     pub(super) after_end: bool,
+    pub(super) headers: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -300,6 +301,13 @@ impl Answer {
     #[must_use]
     pub fn data_after_end(mut self) -> Self {
         self.delivery.after_end = true;
+        self
+    }
+
+    /// Adds a header to the answer, such as a `location` or another `retry-after`.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.delivery.headers.push((name.into(), value.into()));
         self
     }
 

@@ -39,13 +39,15 @@ pub(super) enum After {
 /// Writes the answer. An error means that the client went away.
 pub(super) async fn deliver(job: Job, writer: &mut WriteHalf<'_>) -> io::Result<After> {
     let Job { dialect, turn, streaming, answer } = job;
-    let mut out = Out { writer, dialect, number: turn.number, sliced: 0 };
+    let headers = dialect.id_header(turn.number).into_iter().collect();
+    let mut out = Out { writer, dialect, headers, sliced: 0 };
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => return out.error(error).await,
     };
     wait(answer.delivery.late).await;
-    let delivery = answer.delivery;
+    let mut delivery = answer.delivery;
+    out.headers.append(&mut delivery.headers);
     match answer.kind {
         Kind::Silence => std::future::pending().await,
         Kind::Trouble(trouble) => out.error(dialect.error(&trouble, &turn)).await,
@@ -69,7 +71,8 @@ pub(super) async fn deliver(job: Job, writer: &mut WriteHalf<'_>) -> io::Result<
 struct Out<'w, 's> {
     writer: &'w mut WriteHalf<'s>,
     dialect: Dialect,
-    number: usize,
+    /// Those of every answer and those of this one.
+    headers: Vec<(String, String)>,
     sliced: usize,
 }
 
@@ -220,7 +223,7 @@ impl Out<'_, '_> {
 
     fn head(&self, status: u16, content_type: &str) -> String {
         let mut head = format!("HTTP/1.1 {status} \r\ncontent-type: {content_type}\r\n");
-        if let Some((name, value)) = self.dialect.id_header(self.number) {
+        for (name, value) in &self.headers {
             let _ = write!(head, "{name}: {value}\r\n");
         }
         head

@@ -130,10 +130,10 @@ impl Dialect {
     }
 
     /// The header that names the request, for support.
-    pub(super) fn id_header(self, number: usize) -> Option<(&'static str, String)> {
+    pub(super) fn id_header(self, number: usize) -> Option<(String, String)> {
         match self {
-            Self::OpenAi => Some(("x-request-id", format!("req_{number}"))),
-            Self::Anthropic => Some(("request-id", format!("req_{number}"))),
+            Self::OpenAi => Some(("x-request-id".into(), format!("req_{number}"))),
+            Self::Anthropic => Some(("request-id".into(), format!("req_{number}"))),
             Self::Gemini | Self::Ollama => None,
         }
     }

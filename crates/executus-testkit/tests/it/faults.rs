@@ -196,11 +196,12 @@ fn line_ends_and_data_past_the_end() {
 
 #[test]
 fn raw_answers_are_as_given() {
-    let page = Answer::raw(502, "text/html", "<html>Bad gateway</html>");
+    let page = Answer::raw(502, "text/html", "<html>Bad gateway</html>").header("x-from", "proxy");
     each(&page, true, |_, mut client, _| {
         let got = client.answer();
         assert_eq!((got.status, got.body.as_str()), (502, "<html>Bad gateway</html>"));
         assert!(got.head.contains("content-type: text/html"));
+        assert!(got.head.contains("x-from: proxy\r\n"));
     });
 }
 

@@ -143,6 +143,7 @@ fn refuses_what_openai_refuses() {
             ),
             "missing items",
         ),
+        (with("tools", tool("f", json!({ "type": "object" }))), "object schema missing properties"),
         (with("messages", json!([{ "role": "user", "content": null }])), "'content'"),
         (with("messages", json!([{ "role": "robot", "content": "x" }])), "'robot'"),
         (with("messages", json!([user, call])), "did not have response messages: c1"),

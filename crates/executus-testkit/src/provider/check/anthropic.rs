@@ -88,6 +88,9 @@ fn thinking(body: &Value) -> Checked {
     if body["max_tokens"].as_u64().is_some_and(|max| max <= budget) {
         return not("`max_tokens` must be greater than `thinking.budget_tokens`.".into());
     }
+    if body["temperature"].as_f64().is_some_and(|t| t < 1.0) {
+        return not("`temperature` may only be set to 1 when thinking is enabled.".into());
+    }
     Ok(())
 }
 

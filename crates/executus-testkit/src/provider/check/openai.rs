@@ -136,10 +136,13 @@ fn schema(schema: &Value, strict: bool) -> Result<(), String> {
     node(schema, strict, "()")
 }
 
-/// Arrays need items; strict objects are closed and require every property.
+/// Arrays need items, objects properties; strict objects are closed and require every property.
 fn node(schema: &Value, strict: bool, at: &str) -> Result<(), String> {
     if schema["type"] == "array" && schema.get("items").is_none() {
         return Err(format!("In context={at}, array schema missing items."));
+    }
+    if schema["type"] == "object" && schema.get("properties").is_none() && !open(schema) {
+        return Err(format!("In context={at}, object schema missing properties."));
     }
     if schema["type"] == "object" && strict {
         if schema["additionalProperties"] != false {
@@ -161,6 +164,11 @@ fn node(schema: &Value, strict: bool, at: &str) -> Result<(), String> {
         node(property, strict, &format!("('properties', '{name}')"))?;
     }
     node_items(schema, strict, at)
+}
+
+/// Whether an object without named properties says what its values are.
+fn open(schema: &Value) -> bool {
+    schema["additionalProperties"] == true || schema["additionalProperties"].is_object()
 }
 
 fn node_items(schema: &Value, strict: bool, at: &str) -> Result<(), String> {
