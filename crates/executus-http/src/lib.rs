@@ -8,6 +8,22 @@
 //! error, log line or `Debug` shows a secret header, a query string or a body.
 //!
 //! An [`HttpTool`] is one request as a tool of a run.
+//!
+//! ```no_run
+//! # use executus_http::{Client, Method, Request};
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder().build()?;
+//! let request = Request::new(Method::Get, "https://example.com/")?.header("accept", "text/html")?;
+//! let response = client.send(request).await?;
+//! if response.is_success() {
+//!     let page = response.bytes(1024 * 1024).await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `https` needs one of the features `aws-lc-rs` (on by default) and `ring`; with both, the first is
+//! used. The certificates that are accepted are the platform's, and those that a builder adds.
 
 mod method;
 mod request;

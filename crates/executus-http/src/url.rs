@@ -5,6 +5,9 @@ use http::uri::{PathAndQuery, Scheme};
 
 use crate::error::HttpError;
 
+/// What fits into the type that is sent.
+const MAX_URL: usize = 65_534;
+
 /// Reads an address.
 ///
 /// # Errors
@@ -14,6 +17,9 @@ pub(crate) fn parse(url: &str) -> Result<Uri, HttpError> {
     let refused = |what: &str| Err(HttpError::request(format!("the URL {what}")));
     if url.is_empty() {
         return refused("is empty");
+    }
+    if url.len() > MAX_URL {
+        return refused("has more than 65534 bytes; pass large values in the body");
     }
     if url.chars().any(char::is_control) {
         return refused("has control characters; percent-encode them");
@@ -71,6 +77,14 @@ mod tests {
         ] {
             assert_eq!(shown(&parse(url).unwrap()), expected);
         }
+    }
+
+    #[test]
+    fn a_long_address_is_told() {
+        let of = |bytes: usize| format!("http://h/{}", "x".repeat(bytes - "http://h/".len()));
+        assert!(parse(&of(MAX_URL)).is_ok());
+        let error = parse(&of(MAX_URL + 1)).unwrap_err().to_string();
+        assert!(error.contains("65534"), "{error}");
     }
 
     #[test]

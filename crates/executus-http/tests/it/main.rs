@@ -4,6 +4,7 @@
 mod broken;
 mod exchange;
 mod limits;
+#[cfg(feature = "aws-lc-rs")]
 mod secure;
 mod support;
 mod tool;

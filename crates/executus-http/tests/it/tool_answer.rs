@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use executus_core::secret::{Secret, Secrets};
-use executus_core::{Effect, Tool, ToolError, ToolOutput};
-use executus_http::{Client, HttpToolBuilder, Method, Template};
+use executus_core::{Effect, Tool, ToolError, ToolOutput, ToolSpec};
+use executus_http::{Client, HttpTool, HttpToolBuilder, Method, Template};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::join;
 
-use crate::support::{LONG, Peer, SHORT, ok};
+use crate::support::{LONG, Peer, SHORT, client, ok};
 use crate::tool::{call, context, tool};
 
 async fn answered(effect: Effect, answer: &str) -> Result<ToolOutput, ToolError> {
@@ -139,8 +139,6 @@ async fn redirects_are_told_and_not_followed() {
 
 /// Every way to fail after the request was sent.
 async fn failing(effect: Effect) -> Vec<(String, bool)> {
-    let limits =
-        || Client::builder().headers_timeout(SHORT).idle_timeout(SHORT).connect_timeout(LONG);
     let mut said = Vec::new();
     for (answer, closed) in [
         ("", true),
@@ -150,8 +148,12 @@ async fn failing(effect: Effect) -> Vec<(String, bool)> {
         ("no http at all\r\n\r\n", false),
     ] {
         let peer = Peer::start().await;
-        let spec = tool(&peer, effect, "/").build().unwrap().spec().clone();
-        let tool = executus_http::HttpTool::builder(spec, limits().build().unwrap())
+        let spec = ToolSpec::new("t", "").effect(effect);
+        // Only what is never closed has to wait for its limit.
+        let head = if answer.is_empty() && !closed { SHORT } else { LONG };
+        let idle = if closed { LONG } else { SHORT };
+        let client = Client::builder().connect_timeout(LONG).headers_timeout(head);
+        let tool = HttpTool::builder(spec, client.idle_timeout(idle).build().unwrap())
             .url(Template::parse(&peer.url("/p")))
             .method(Method::Post);
         let serve = async {
@@ -218,9 +220,8 @@ async fn the_deadline_of_the_run_cuts_a_call() {
 #[tokio::test]
 async fn the_timeout_of_the_tool_cuts_a_call() {
     let peer = Peer::start().await;
-    let spec = executus_core::ToolSpec::new("t", "").effect(Effect::ReadOnly).timeout(SHORT);
-    let tool = executus_http::HttpTool::builder(spec, crate::support::client())
-        .url(Template::parse(&peer.url("/")));
+    let spec = ToolSpec::new("t", "").effect(Effect::ReadOnly).timeout(SHORT);
+    let tool = HttpTool::builder(spec, client()).url(Template::parse(&peer.url("/")));
     let error = unanswered(tool, &peer, LONG).await;
     assert_eq!(error, ToolError::Timeout { limit_ms: 150 });
 }
