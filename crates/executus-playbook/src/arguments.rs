@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::param::ParamDef;
 use crate::progress::Known;
-use crate::step::{Arg, StepDef};
+use crate::step::Arg;
 use crate::template::{Part, Template};
+use crate::tool::ToolDef;
 use crate::value::ParamType;
 
 /// The arguments of a call: an object, and where secrets go in it.
@@ -17,19 +18,29 @@ pub(crate) struct Arguments {
     pub(crate) secrets: Vec<SecretSlot>,
 }
 
-/// Binds the arguments of a step.
+/// Binds the arguments of a step's call.
 ///
 /// # Errors
 /// A bound text that is not what the tool's parameter takes, in words.
-pub(crate) fn bind_arguments(step: &StepDef, known: &Known<'_>) -> Result<Arguments, String> {
+pub(crate) fn bind_arguments(
+    tool: &ToolDef,
+    args: &[(String, Arg)],
+    known: &Known<'_>,
+) -> Result<Arguments, String> {
     let mut bound = Arguments::default();
-    for (name, arg) in &step.args {
+    for (name, arg) in args {
         let value = bind(arg, known, &mut format!("/{}", escaped(name)), &mut bound.secrets);
-        let value = typed(value, arg, step.tool.param(name))
+        let value = typed(value, arg, tool.param(name))
             .map_err(|expected| format!("the argument `{name}` is not {expected}"))?;
         bound.args.insert(name.clone(), value);
     }
     Ok(bound)
+}
+
+/// The arguments as far as they are known: what nothing binds yet shows as `{name}`.
+pub(crate) fn show_arguments(args: &[(String, Arg)], known: &Known<'_>) -> Value {
+    let shown = |arg| bind(arg, known, &mut String::new(), &mut Vec::new());
+    args.iter().map(|(name, arg)| (name.clone(), shown(arg))).collect::<Map<_, _>>().into()
 }
 
 fn bind(

@@ -11,6 +11,7 @@ use crate::diagnostic::{Diagnostic, Problem};
 use crate::input::Bound;
 use crate::limits::LimitsDef;
 use crate::models::{names_model, read_models};
+use crate::output::{OutputDef, RecoveryDef};
 use crate::param::{Owner, ParamDef, read_params};
 use crate::prices::{PriceDef, read_prices};
 use crate::progress::Known;
@@ -60,8 +61,10 @@ pub enum Body {
 pub struct PlaybookDef {
     /// The steps, at least one.
     pub steps: Vec<StepDef>,
-    /// The final text; without it the last step's text.
-    pub output: Option<Template>,
+    /// What it answers.
+    pub output: OutputDef,
+    /// How far a model may go that takes over.
+    pub recovery: RecoveryDef,
 }
 
 /// An agent's own part of its file. Its templates bind the run's parameters.
@@ -79,8 +82,10 @@ enum Kind {
     Agent,
 }
 
-const PLAYBOOK_KEYS: [&str; 10] =
-    ["kind", "name", "model", "models", "params", "limits", "prices", "tool", "step", "output"];
+const PLAYBOOK_KEYS: [&str; 11] = [
+    "kind", "name", "model", "models", "params", "limits", "prices", "tool", "step", "recovery",
+    "output",
+];
 const AGENT_KEYS: [&str; 10] =
     ["kind", "name", "model", "models", "system", "prompt", "params", "limits", "prices", "tool"];
 
@@ -223,17 +228,19 @@ fn read_playbook<'a>(
         "a parameter or an earlier `store_as`",
         params.iter().map(|param| param.name.as_str()),
     );
-    let around = Surroundings { params, tools, has_model: names_model(root) };
+    let has_model = names_model(root);
+    let around = Surroundings { params, tools, has_model };
     let steps = root.require(reader, "step", "at least one `[[step]]` table").copied();
     let steps = steps.map(|item| read_steps(reader, &item, &around, &mut scope));
-    let output = root.get("output").copied();
-    let output = output.and_then(|item| {
-        let table = item.table(reader, "a table with `template`")?;
-        let section = Section::strict(reader, "[output]", item.at, table, &["template"]);
-        let text = section.require(reader, "template", "a text")?.text(reader, "a text")?;
-        Some(scope.template(reader, text))
-    });
-    Some(PlaybookDef { steps: steps?, output })
+    let output = root.get("output");
+    let output = output.and_then(|item| OutputDef::read(reader, item, &scope, has_model));
+    let recovery = root.get("recovery");
+    let recovery = recovery.map(|item| RecoveryDef::read(reader, item, has_model));
+    Some(PlaybookDef {
+        steps: steps?,
+        output: output.unwrap_or_default(),
+        recovery: recovery.unwrap_or_default(),
+    })
 }
 
 fn read_agent<'a>(

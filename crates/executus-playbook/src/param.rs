@@ -8,7 +8,7 @@ use crate::reader::{Item, Reader, Section};
 use crate::template::Template;
 use crate::value::{ParamType, json as to_json, less};
 
-/// A parameter of a run, or of a tool.
+/// A parameter of a run or of a tool, or a field of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParamDef {
     /// The name.
@@ -23,9 +23,9 @@ pub struct ParamDef {
     pub min: Option<Number>,
     /// The greatest value.
     pub max: Option<Number>,
-    /// It never enters a record, a log or a hand-over. Never set for a tool's parameter.
+    /// It never enters a record, a log or a hand-over. Of a run's parameter only.
     pub sensitive: bool,
-    /// The environment variable that gives the default. Never set for a tool's parameter.
+    /// The environment variable that gives the default. Of a run's parameter only.
     pub env: Option<String>,
 }
 
@@ -34,6 +34,17 @@ pub struct ParamDef {
 pub(crate) enum Owner {
     Run,
     Tool,
+    /// Those of a text that a model reads.
+    Fields,
+}
+
+impl Owner {
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Run | Self::Tool => "parameter",
+            Self::Fields => "field",
+        }
+    }
 }
 
 impl ParamDef {
@@ -98,27 +109,29 @@ pub(crate) fn read_params<'a>(
     item: &Item<'a>,
     owner: Owner,
 ) -> Vec<ParamDef> {
-    let expected = "a table of parameters such as `count = { type = \"integer\" }`";
-    let Some(table) = item.table(reader, expected) else { return Vec::new() };
+    let noun = owner.noun();
+    let expected = format!("a table of {noun}s such as `count = {{ type = \"integer\" }}`");
+    let Some(table) = item.table(reader, &expected) else { return Vec::new() };
     let section = Section::free(reader, title, item.at, table);
     section.entries().iter().filter_map(|entry| read_param(reader, entry, owner)).collect()
 }
 
 fn read_param<'a>(reader: &mut Reader<'a>, item: &Item<'a>, owner: Owner) -> Option<ParamDef> {
     if !is_name(item.key) {
-        reader.problem(item.key_at, format!("`{}` is no parameter name", item.key), NAME);
+        let message = format!("`{}` is no {} name", item.key, owner.noun());
+        reader.problem(item.key_at, message, NAME);
         return None;
     }
     let table = item.table(reader, "a table such as `{ type = \"string\" }`")?;
     let known: &[&str] = match owner {
         Owner::Run => &["type", "default", "min", "max", "sensitive", "env", "description"],
-        Owner::Tool => &["type", "default", "min", "max", "description"],
+        Owner::Tool | Owner::Fields => &["type", "default", "min", "max", "description"],
     };
-    let title = format!("parameter `{}`", item.key);
+    let title = format!("{} `{}`", owner.noun(), item.key);
     let section = Section::strict(reader, title, item.at, table, known);
     let types: &[_] = match owner {
         Owner::Run => &ParamType::SCALARS,
-        Owner::Tool => &ParamType::ALL,
+        Owner::Tool | Owner::Fields => &ParamType::ALL,
     };
     let ty = section.require(reader, "type", "\"string\"")?.word(reader, types)?;
     let description = section.get("description").and_then(|item| item.text(reader, "a text"));

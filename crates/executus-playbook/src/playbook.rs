@@ -4,16 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use executus_core::{Call, Model, ModelError, Reply, Transcript, Turn};
+use executus_core::{Entry, Model, Tool, Transcript, Usage};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::arguments::bind_arguments;
+use crate::extract::SubmitFields;
 use crate::file::{Body, PlaybookDef, RunFile};
-use crate::progress::{Known, Next, Progress, call_id};
-use crate::report::PlaybookReport;
-use crate::step::{OnFailure, StepDef};
+use crate::progress::{Known, Next, Progress};
+use crate::report::{PlaybookReport, StepAction};
+use crate::step::{OnFailure, StepDef, StepKind};
+
+mod decide;
 
 /// How long a playbook waits before it attempts a step again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -24,13 +25,19 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// number of the attempt. The final reply is the output. A playbook keeps nothing between turns:
 /// after a crash another instance of the same file goes on from the transcript.
 ///
+/// Three things need a model of its own: an extract step, fields of the output, and a step that is
+/// handed over after it failed. What that model used is part of the playbook's reply; it tells of
+/// its own failed attempts by
+/// [`Turn::attempt_failed`](executus_core::Turn::attempt_failed).
+///
 /// **Errors**: a step that fails for good ends the run as failed, with the step's number,
-/// description and error. **Cancellation**: the only wait is the one before a second attempt;
-/// a decision dropped there has done nothing.
+/// description and error; after a hand-over with the error of the step and that of the recovery.
+/// **Cancellation**: the playbook waits before a second attempt, and for its model; a decision
+/// dropped there has done nothing.
 pub struct Playbook {
     file: Arc<RunFile>,
     retry_delay: Duration,
-    recovery: Option<Arc<dyn Model>>,
+    model: Option<Arc<dyn Model>>,
 }
 
 /// Why a run file cannot run as a playbook.
@@ -43,48 +50,42 @@ pub enum PlaybookError {
         /// The name in the file.
         name: String,
     },
-    /// A step recovers by a model, and there is none.
-    #[error(
-        "step `{step}` recovers by a model, and no model is there; \
-         set `on_failure` to \"abort\" or \"retry\", or give the playbook a model"
-    )]
-    NoRecovery {
-        /// The step's id.
-        step: String,
+    /// Something in the file needs a model, and there is none.
+    #[error("{place} needs a model; give the playbook one")]
+    NoModel {
+        /// What needs it: a step by its id, or the fields of the output.
+        place: String,
     },
 }
 
 impl Playbook {
-    /// A playbook that hands nothing over.
+    /// A playbook that needs no model.
     ///
     /// # Errors
-    /// [`PlaybookError`] when the file is no playbook, or a step has `llm_recover`.
+    /// [`PlaybookError`] when the file is no playbook, or when something in it needs a model:
+    /// a step with `llm_recover` or `extract`, or fields of the output.
     pub fn new(file: Arc<RunFile>) -> Result<Self, PlaybookError> {
         Self::build(file, None)
     }
 
-    /// A playbook whose steps with `llm_recover` are handed to `recovery` after they failed: it
-    /// decides from there on, with the playbook's transcript before it.
+    /// A playbook with a model: it reads texts into fields, and it takes over when a step with
+    /// `llm_recover` failed for good.
     ///
     /// # Errors
     /// [`PlaybookError::NotAPlaybook`] when the file is no playbook.
-    pub fn with_recovery(
-        file: Arc<RunFile>,
-        recovery: Arc<dyn Model>,
-    ) -> Result<Self, PlaybookError> {
-        Self::build(file, Some(recovery))
+    pub fn with_model(file: Arc<RunFile>, model: Arc<dyn Model>) -> Result<Self, PlaybookError> {
+        Self::build(file, Some(model))
     }
 
-    fn build(file: Arc<RunFile>, recovery: Option<Arc<dyn Model>>) -> Result<Self, PlaybookError> {
-        let playbook = Self { file, retry_delay: RETRY_DELAY, recovery };
+    fn build(file: Arc<RunFile>, model: Option<Arc<dyn Model>>) -> Result<Self, PlaybookError> {
+        let playbook = Self { file, retry_delay: RETRY_DELAY, model };
         let Some(def) = playbook.def() else {
             return Err(PlaybookError::NotAPlaybook { name: playbook.file.name.to_string() });
         };
-        let recovers = |step: &&StepDef| step.on_failure == OnFailure::LlmRecover;
-        if let (None, Some(step)) = (&playbook.recovery, def.steps.iter().find(recovers)) {
-            return Err(PlaybookError::NoRecovery { step: step.id.to_string() });
+        match def.first_need().filter(|_| playbook.model.is_none()) {
+            Some(place) => Err(PlaybookError::NoModel { place }),
+            None => Ok(playbook),
         }
-        Ok(playbook)
     }
 
     /// Waits this long before a second attempt, instead of one second.
@@ -100,24 +101,49 @@ impl Playbook {
         &self.file
     }
 
-    /// The most replies that the steps can take, the final one included: what `max_steps` must
-    /// allow. A recovery needs more.
+    /// The playbook's own tools: a host adds them to those of the file. None when no step needs
+    /// one.
+    #[must_use]
+    pub fn tools(&self) -> Vec<Arc<dyn Tool>> {
+        let extracts = |step: &StepDef| matches!(step.kind, StepKind::Extract { .. });
+        match self.steps().iter().any(extracts) {
+            true => vec![Arc::new(SubmitFields::of_any())],
+            false => Vec::new(),
+        }
+    }
+
+    /// The most replies that the playbook can take, the final one and those of a recovery
+    /// included: what `max_steps` must allow.
     #[must_use]
     pub fn max_replies(&self) -> u32 {
-        let steps = self.def().map(|def| def.steps.as_slice()).unwrap_or_default();
-        steps.iter().map(|step| step.on_failure.attempts()).sum::<u32>().saturating_add(1)
+        let attempts = self.steps().iter().map(StepDef::attempts).fold(0, u32::saturating_add);
+        let recovers = self.steps().iter().any(|step| self.hands_over(step));
+        let recovery = self.def().filter(|_| recovers).map(|def| def.recovery.max_steps);
+        // A recovery gives the final reply itself.
+        attempts.saturating_add(recovery.unwrap_or(1))
     }
 
     /// What became of each step. `inputs` are those of the run: `RunSpec::inputs`.
     #[must_use]
     pub fn report(&self, inputs: &Value, transcript: &Transcript) -> PlaybookReport {
-        let Some(progress) = self.progress(inputs, transcript) else {
+        let Some(mut progress) = self.progress(inputs, transcript) else {
             return PlaybookReport { step_results: Vec::new(), error: None, handed_over: false };
         };
-        let last = progress.results.last();
-        let failed = matches!(progress.next, Next::Failed { .. });
-        let handed_over = failed && last.is_some_and(|last| self.hands_over(last.number));
-        let error = last.filter(|_| failed && !handed_over).map(|last| last.failure());
+        let failed = match progress.next {
+            Next::Failed { step, .. } => self.step(step),
+            Next::Attempt { .. } | Next::Finish | Next::Stray { .. } => None,
+        };
+        let handed_over = failed.is_some_and(|step| self.hands_over(step));
+        let mut error = None;
+        if let Some(last) = progress.results.last_mut().filter(|_| failed.is_some()) {
+            if handed_over {
+                last.action = StepAction::LlmHandoff;
+                last.recovered = true;
+                last.usage.add(&used_since(transcript, progress.place));
+            } else {
+                error = Some(last.failure());
+            }
+        }
         PlaybookReport { error, handed_over, step_results: progress.results }
     }
 
@@ -128,8 +154,12 @@ impl Playbook {
         }
     }
 
+    fn steps(&self) -> &[StepDef] {
+        self.def().map(|def| def.steps.as_slice()).unwrap_or_default()
+    }
+
     fn step(&self, number: usize) -> Option<&StepDef> {
-        self.def()?.steps.get(number.checked_sub(1)?)
+        self.steps().get(number.checked_sub(1)?)
     }
 
     fn progress<'a>(
@@ -140,94 +170,32 @@ impl Playbook {
         Some(Progress::of(self.def()?, Known::new(&self.file.params, inputs), transcript))
     }
 
-    fn hands_over(&self, number: usize) -> bool {
-        self.recovery.is_some()
-            && self.step(number).is_some_and(|step| step.on_failure == OnFailure::LlmRecover)
-    }
-
-    /// The reply or the error that follows, and whether it waits for a second attempt.
-    fn next(&self, inputs: &Value, transcript: &Transcript) -> Result<Decision, ModelError> {
-        let failed = |message: String| ModelError::Failed { message };
-        let progress = self
-            .progress(inputs, transcript)
-            .ok_or_else(|| failed("the run file is no playbook".into()))?;
-        match progress.next {
-            Next::Attempt { step: number, attempt } => {
-                let step = self.step(number).ok_or_else(|| failed(format!("no step {number}")))?;
-                let reply = attempt_reply(step, attempt, &progress.known);
-                Ok(Decision::Reply { reply, waits: attempt > 1 })
-            }
-            Next::Finish => {
-                let output = self.def().and_then(|def| def.output.as_ref());
-                let text = match output {
-                    Some(template) => progress.known.render(template),
-                    None => progress
-                        .results
-                        .into_iter()
-                        .next_back()
-                        .map_or_else(String::new, |last| last.outcome.unwrap_or_default()),
-                };
-                Ok(Decision::Reply { reply: Reply::text(text), waits: false })
-            }
-            Next::Failed { step, error } if self.hands_over(step) => {
-                Ok(Decision::HandOver { error })
-            }
-            Next::Failed { error, .. } => {
-                let message = progress.results.last().map_or(error, |last| last.failure());
-                Err(failed(message))
-            }
-            Next::Stray { found, expected } => Err(failed(format!(
-                "the transcript is not that of this playbook: call `{found}` stands where \
-                 `{expected}` was expected; resume with the run file that the run began with"
-            ))),
-        }
+    fn hands_over(&self, step: &StepDef) -> bool {
+        self.model.is_some() && step.on_failure == OnFailure::LlmRecover
     }
 }
 
-enum Decision {
-    Reply { reply: Reply, waits: bool },
-    HandOver { error: String },
+impl PlaybookDef {
+    /// What first needs a model, in words.
+    fn first_need(&self) -> Option<String> {
+        let step = self.steps.iter().find_map(|step| match (&step.kind, step.on_failure) {
+            (StepKind::Extract { .. }, _) => Some(format!("step `{}` reads a text and", step.id)),
+            (_, OnFailure::LlmRecover) => Some(format!("step `{}` has `llm_recover` and", step.id)),
+            _ => None,
+        });
+        step.or_else(|| (!self.output.fields.is_empty()).then(|| "[output.fields]".into()))
+    }
 }
 
-fn attempt_reply(step: &StepDef, attempt: u32, known: &Known<'_>) -> Reply {
-    let mut call = Call {
-        id: call_id(step, attempt).into(),
-        name: Arc::clone(&step.tool.name),
-        ..Call::default()
-    };
-    match bind_arguments(step, known) {
-        Ok(bound) => {
-            call.args = Value::Object(bound.args);
-            call.secrets = bound.secrets;
-        }
-        // The call is answered with this error: the failure is recorded like any other.
-        Err(error) => {
-            call.args = Value::Object(serde_json::Map::new());
-            call.broken = Some(error.into());
+/// What the replies from this place on used.
+fn used_since(transcript: &Transcript, place: usize) -> Usage {
+    let mut usage = Usage::default();
+    for entry in transcript.entries().iter().skip(place) {
+        if let Entry::Reply(reply) = entry {
+            usage.add(&reply.usage);
         }
     }
-    Reply { text: known.render(&step.description), calls: vec![call], ..Reply::default() }
-}
-
-#[async_trait]
-impl Model for Playbook {
-    async fn decide(&self, turn: &Turn) -> Result<Reply, ModelError> {
-        match self.next(&turn.spec().inputs, turn.transcript())? {
-            Decision::Reply { reply, waits } => {
-                if waits {
-                    tokio::time::sleep(self.retry_delay).await;
-                }
-                Ok(reply)
-            }
-            Decision::HandOver { error } => match &self.recovery {
-                Some(recovery) => recovery.decide(turn).await.map_err(|recovery| {
-                    let message = format!("step error: {error}; recovery error: {recovery}");
-                    ModelError::Failed { message }
-                }),
-                None => Err(ModelError::Failed { message: error }),
-            },
-        }
-    }
+    usage
 }
 
 impl fmt::Debug for Playbook {
@@ -235,7 +203,7 @@ impl fmt::Debug for Playbook {
         f.debug_struct("Playbook")
             .field("name", &self.file.name)
             .field("retry_delay", &self.retry_delay)
-            .field("recovers", &self.recovery.is_some())
+            .field("has_model", &self.model.is_some())
             .finish_non_exhaustive()
     }
 }

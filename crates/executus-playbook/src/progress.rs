@@ -4,19 +4,16 @@ use std::borrow::Cow;
 
 use executus_core::text::{REDACTED, bounded_to};
 use executus_core::transcript::{Acted, CallOutcome};
-use executus_core::{Effect, Entry, ToolError, Transcript};
-use regex::Regex;
+use executus_core::{Effect, Entry, ToolError, Transcript, Usage};
 use serde_json::Value;
 
 use crate::file::PlaybookDef;
 use crate::param::ParamDef;
 use crate::report::StepResult;
-use crate::step::{StepDef, Verify};
-use crate::template::{Part, Template};
+use crate::step::{StepDef, StepKind};
+use crate::template::Template;
 use crate::value::value_text;
-
-/// The longest part of an expected text that an error shows, in bytes.
-const SHOWN_BYTES: usize = 200;
+use crate::verification::judge;
 
 /// What the names of a playbook are bound to so far.
 #[derive(Debug, Clone)]
@@ -24,11 +21,19 @@ pub(crate) struct Known<'a> {
     params: &'a [ParamDef],
     inputs: &'a Value,
     stored: Vec<(&'a str, &'a str)>,
+    /// The longest value that is shown, in bytes.
+    max_bytes: usize,
 }
 
 impl<'a> Known<'a> {
     pub(crate) const fn new(params: &'a [ParamDef], inputs: &'a Value) -> Self {
-        Self { params, inputs, stored: Vec::new() }
+        Self { params, inputs, stored: Vec::new(), max_bytes: usize::MAX }
+    }
+
+    /// The same, with values of at most so many bytes; a longer one says that it was cut.
+    pub(crate) const fn cut_to(mut self, max_bytes: usize) -> Self {
+        self.max_bytes = max_bytes;
+        self
     }
 
     pub(crate) fn is_sensitive(&self, name: &str) -> bool {
@@ -41,7 +46,13 @@ impl<'a> Known<'a> {
             return Some(REDACTED.into());
         }
         let stored = self.stored.iter().find(|(stored, _)| *stored == name);
-        stored.map(|(_, text)| (*text).into()).or_else(|| self.inputs.get(name).map(value_text))
+        let value = stored
+            .map(|(_, text)| Cow::from(*text))
+            .or_else(|| self.inputs.get(name).map(value_text))?;
+        Some(match value.len() > self.max_bytes {
+            true => bounded_to(value.into_owned(), self.max_bytes).into(),
+            false => value,
+        })
     }
 
     /// A template as text. A name that is not bound, which loading rules out, shows as itself.
@@ -60,7 +71,12 @@ pub(crate) enum Next {
     /// The final text.
     Finish,
     /// The step failed for good. The transcript after it, if any, is that of a recovery.
-    Failed { step: usize, error: String },
+    Failed {
+        step: usize,
+        error: String,
+        /// Its call may have had its effect all the same.
+        is_open: bool,
+    },
     /// The transcript is not that of this playbook.
     Stray { found: String, expected: String },
 }
@@ -71,6 +87,8 @@ pub(crate) struct Progress<'a> {
     pub(crate) next: Next,
     pub(crate) known: Known<'a>,
     pub(crate) results: Vec<StepResult>,
+    /// How many entries of the transcript the steps take; what follows is a recovery's.
+    pub(crate) place: usize,
 }
 
 /// The id of a step's call: a resumed playbook finds its way by it.
@@ -78,95 +96,77 @@ pub(crate) fn call_id(step: &StepDef, attempt: u32) -> String {
     format!("{}#{attempt}", step.id)
 }
 
-impl<'a> Progress<'a> {
-    pub(crate) fn of(
-        def: &'a PlaybookDef,
-        mut known: Known<'a>,
-        transcript: &'a Transcript,
-    ) -> Self {
-        let mut calls = transcript.entries().iter().filter_map(|entry| match entry {
-            Entry::Result(acted) => Some(acted.as_ref()),
-            Entry::Reply(_) | Entry::Steer(_) => None,
-        });
-        let mut results: Vec<StepResult> = Vec::new();
-        'steps: for (at, step) in def.steps.iter().enumerate() {
-            let number = at + 1;
-            let mut result = StepResult::new(number, step, &known);
-            for attempt in 1..=step.on_failure.attempts() {
-                let Some(acted) = calls.next() else {
-                    return Self { next: Next::Attempt { step: number, attempt }, known, results };
-                };
-                let expected = call_id(step, attempt);
-                if *acted.id != *expected {
-                    let found = acted.id.to_string();
-                    return Self { next: Next::Stray { found, expected }, known, results };
-                }
-                result.attempts = attempt;
-                result.duration_ms += acted.duration_ms;
-                match judge(step, acted, &known) {
-                    Ok(text) => {
-                        result.outcome = Ok(text.to_owned());
-                        results.push(result);
-                        known.stored.extend(step.store_as.as_deref().map(|name| (name, text)));
-                        continue 'steps;
-                    }
-                    Err(error) => result.outcome = Err(shown(step, error, &known)),
-                }
-                if is_open(step, acted) {
-                    break;
+/// The results of a transcript, one after the other.
+struct Results<'a> {
+    entries: &'a [Entry],
+    place: usize,
+}
+
+impl<'a> Results<'a> {
+    /// The next result, and what the replies before it used.
+    fn next(&mut self) -> Option<(&'a Acted, Usage)> {
+        let mut usage = Usage::default();
+        for (at, entry) in self.entries.iter().enumerate().skip(self.place) {
+            match entry {
+                Entry::Reply(reply) => usage.add(&reply.usage),
+                Entry::Steer(_) => {}
+                Entry::Result(acted) => {
+                    self.place = at + 1;
+                    return Some((acted, usage));
                 }
             }
-            let error = result.outcome.as_ref().err().cloned().unwrap_or_default();
-            results.push(result);
-            return Self { next: Next::Failed { step: number, error }, known, results };
         }
-        Self { next: Next::Finish, known, results }
+        None
     }
 }
 
-/// The text of a call that succeeded and passed its verification.
-fn judge<'a>(step: &StepDef, acted: &'a Acted, known: &Known<'_>) -> Result<&'a str, String> {
-    let text = match &acted.outcome {
-        CallOutcome::Output(output) => output.text.as_str(),
-        CallOutcome::Failed(error) => return Err(error.to_string()),
-        CallOutcome::Unknown => {
-            return Err("the outcome is unknown: the call was cut off".into());
+impl<'a> Progress<'a> {
+    pub(crate) fn of(def: &'a PlaybookDef, known: Known<'a>, transcript: &'a Transcript) -> Self {
+        let mut calls = Results { entries: transcript.entries(), place: 0 };
+        let mut progress = Self { next: Next::Finish, known, results: Vec::new(), place: 0 };
+        for (at, step) in def.steps.iter().enumerate() {
+            if let Some(next) = progress.pass(at + 1, step, &mut calls) {
+                progress.next = next;
+                break;
+            }
         }
-    };
-    let Some(verify) = &step.verify else { return Ok(text) };
-    let refusal = match verify {
-        Verify::Contains(template) => {
-            let part = known.render(template);
-            (!text.contains(&part)).then(|| format!("does not contain {}", quoted(part)))
-        }
-        Verify::Equals(template) => {
-            let whole = known.render(template);
-            (text != whole).then(|| format!("is not {}", quoted(whole)))
-        }
-        Verify::NotEmpty => text.trim().is_empty().then(|| "is empty".into()),
-        Verify::Matches(pattern) => {
-            let matches = match &pattern.fixed {
-                Some(regex) => regex.is_match(text),
-                None => bound(&pattern.template, known)?.is_match(text),
+        progress.place = calls.place;
+        progress
+    }
+
+    /// Passes the attempts of a step; what comes next when the playbook is not past it.
+    fn pass(&mut self, number: usize, step: &'a StepDef, calls: &mut Results<'a>) -> Option<Next> {
+        let mut result = StepResult::new(number, step, &self.known);
+        let mut open = false;
+        for attempt in 1..=step.attempts() {
+            let Some((acted, usage)) = calls.next() else {
+                return Some(Next::Attempt { step: number, attempt });
             };
-            (!matches).then(|| format!("does not match {}", quoted(pattern.template.to_string())))
+            let expected = call_id(step, attempt);
+            if *acted.id != *expected {
+                return Some(Next::Stray { found: acted.id.to_string(), expected });
+            }
+            result.attempts = attempt;
+            result.duration_ms += acted.duration_ms;
+            result.usage.add(&usage);
+            match judge(step, acted, &self.known) {
+                Ok(text) => {
+                    result.outcome = Ok(text.to_owned());
+                    self.results.push(result);
+                    self.known.stored.extend(step.store_as.as_deref().map(|name| (name, text)));
+                    return None;
+                }
+                Err(error) => result.outcome = Err(shown(step, error, &self.known)),
+            }
+            open = is_open(step, acted);
+            if open {
+                break;
+            }
         }
-    };
-    refusal.map_or(Ok(text), |refusal| Err(format!("the result {refusal}")))
-}
-
-/// The expression with its values bound: each value matches itself.
-fn bound(template: &Template, known: &Known<'_>) -> Result<Regex, String> {
-    let expression = template.parts().iter().map(|part| match part {
-        Part::Text(text) => Cow::from(text),
-        Part::Name(name) => regex::escape(&known.show(name).unwrap_or_default()).into(),
-    });
-    Regex::new(&expression.collect::<String>())
-        .map_err(|error| format!("the bound expression of `matches` cannot be used: {error}"))
-}
-
-fn quoted(text: String) -> String {
-    format!("\"{}\"", bounded_to(text, SHOWN_BYTES))
+        let error = result.outcome.as_ref().err().cloned().unwrap_or_default();
+        self.results.push(result);
+        Some(Next::Failed { step: number, error, is_open: open })
+    }
 }
 
 /// The step's own message, where it has one, instead of the raw error.
@@ -180,5 +180,9 @@ fn is_open(step: &StepDef, acted: &Acted) -> bool {
         acted.outcome,
         CallOutcome::Unknown | CallOutcome::Failed(ToolError::Timeout { .. })
     );
-    unknown && step.tool.effect == Effect::Once
+    let once = match &step.kind {
+        StepKind::Call { tool, .. } => tool.effect == Effect::Once,
+        StepKind::Extract { .. } => false,
+    };
+    unknown && once
 }

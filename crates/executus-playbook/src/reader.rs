@@ -124,6 +124,11 @@ impl<'a> Section<'a> {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
+    /// Whether the key is there, rightly or wrongly spelt.
+    pub(crate) fn means(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| nearest(entry.key, [key]).is_some())
+    }
+
     /// The entry with this key; its absence is a mistake at the table's place.
     pub(crate) fn require(
         &self,
@@ -133,8 +138,7 @@ impl<'a> Section<'a> {
     ) -> Option<&Item<'a>> {
         let found = self.get(key);
         // A misspelt key is told as such, at its own place.
-        let misspelt = || self.entries.iter().any(|entry| nearest(entry.key, [key]).is_some());
-        if found.is_none() && !misspelt() {
+        if !self.means(key) {
             let message = format!("{} has no `{key}`", self.title);
             reader.problem(self.at, message, format!("`{key}` = {expected}"));
         }

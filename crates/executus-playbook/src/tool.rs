@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use executus_core::{Effect, ToolError, ToolSpec};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
+use crate::fields::{check, schema};
 use crate::param::ParamDef;
 use crate::template::Template;
 
@@ -107,20 +108,7 @@ impl ToolDef {
     /// The arguments as a JSON schema.
     #[must_use]
     pub fn schema(&self) -> Value {
-        let properties: Map<_, _> =
-            self.params.iter().map(|param| (param.name.clone(), param.schema())).collect();
-        let required: Vec<_> = self
-            .params
-            .iter()
-            .filter(|param| param.default.is_none())
-            .map(|param| param.name.as_str())
-            .collect();
-        json!({
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": false,
-        })
+        schema(&self.params)
     }
 
     /// The parameter with this name.
@@ -135,36 +123,6 @@ impl ToolDef {
     /// [`ToolError::Arguments`] names the first argument that is unknown, missing, or not what the
     /// parameter takes.
     pub fn arguments(&self, args: &Value) -> Result<Value, ToolError> {
-        let given = match args {
-            Value::Object(given) => given,
-            Value::Null => &Map::new(),
-            _ => return Err(ToolError::arguments("the arguments are not an object")),
-        };
-        if let Some(unknown) = given.keys().find(|name| self.param(name).is_none()) {
-            let known: Vec<_> = self.params.iter().map(|param| param.name.as_str()).collect();
-            return Err(ToolError::arguments(format!(
-                "there is no argument `{unknown}`; there are: {}",
-                crate::diagnostic::listed(known)
-            )));
-        }
-        let mut args = Map::new();
-        for param in &self.params {
-            let value = match (given.get(&param.name), &param.default) {
-                (Some(value), _) if param.admits(value) => value,
-                (None, Some(default)) => default,
-                (Some(_), _) => {
-                    return Err(ToolError::arguments(format!(
-                        "`{}` is not {}",
-                        param.name,
-                        param.expected()
-                    )));
-                }
-                (None, None) => {
-                    return Err(ToolError::arguments(format!("`{}` is missing", param.name)));
-                }
-            };
-            args.insert(param.name.clone(), value.clone());
-        }
-        Ok(Value::Object(args))
+        check(&self.params, args, "argument").map_err(ToolError::arguments)
     }
 }

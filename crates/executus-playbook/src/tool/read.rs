@@ -6,6 +6,7 @@ use std::sync::Arc;
 use executus_core::Effect;
 
 use super::{HttpMethod, ToolDef, ToolKind};
+use crate::extract::SUBMIT_FIELDS;
 use crate::name::is_environment_name;
 use crate::param::{Owner, ParamDef, read_params};
 use crate::reader::{Item, Reader, Section, Text};
@@ -20,8 +21,8 @@ const PROCESS_KEYS: [&str; 9] =
 const HTTP_KEYS: [&str; 9] =
     ["name", "kind", "description", "effect", "timeout", "params", "method", "url", "headers"];
 
-/// Tools that a host adds itself.
-const RESERVED: [&str; 1] = ["run_status"];
+/// Tools that a host or a playbook adds itself.
+const RESERVED: [&str; 2] = ["run_status", SUBMIT_FIELDS];
 
 #[derive(Clone, Copy)]
 enum Kind {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use executus_core::{Effect, Limits};
 use executus_playbook::{
-    Bindings, Body, HttpMethod, OnFailure, ParamType, RunFile, Template, ToolKind, Verify,
-    parse_duration,
+    Bindings, Body, HttpMethod, OnFailure, ParamType, RunFile, StepKind, Template, ToolKind,
+    Verify, parse_duration,
 };
 use serde_json::json;
 
-use crate::support::{GOOD, load};
+use crate::support::{ASKING, GOOD, load};
 
 #[test]
 fn a_playbook_reads_as_it_is_written() {
@@ -43,11 +43,11 @@ fn a_playbook_reads_as_it_is_written() {
 
     let Body::Playbook(playbook) = &file.body else { panic!("{:?}", file.body) };
     let [history, total] = playbook.steps.as_slice() else { panic!("{:?}", playbook.steps) };
-    assert_eq!(&*history.tool.name, "log");
+    assert!(matches!(&history.kind, StepKind::Call { tool, .. } if &*tool.name == "log"));
     assert_eq!(history.on_failure, OnFailure::Abort);
     assert!(matches!(&history.verify, Some(Verify::Contains(text)) if text.to_string() == " "));
     assert_eq!(total.description.to_string(), "total");
-    assert!(playbook.output.is_some());
+    assert!(playbook.output.template.is_some());
 }
 
 /// The defaults of a step: no message of its own, recovery by a model.
@@ -63,6 +63,23 @@ fn a_step_recovers_by_default_and_shows_the_raw_error() {
     let Body::Playbook(playbook) = &file.body else { panic!("{:?}", file.body) };
     assert_eq!(playbook.steps[0].on_failure, OnFailure::LlmRecover);
     assert!(playbook.steps[0].failure_message.is_empty());
+}
+
+#[test]
+fn what_asks_a_model_reads_as_it_is_written() {
+    let file = load(ASKING);
+    let Body::Playbook(playbook) = &file.body else { panic!("{:?}", file.body) };
+    let StepKind::Extract { text, fields } = &playbook.steps[1].kind else { panic!() };
+    assert_eq!(text.to_string(), "Invoice: {text}, {token}");
+    let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+    assert_eq!(names, ["total", "currency"]);
+    let attempts: Vec<_> = playbook.steps.iter().map(|step| step.attempts()).collect();
+    assert_eq!(attempts, [2, 1, 2]);
+    assert_eq!(playbook.recovery.max_steps, 3);
+    assert_eq!(playbook.output.fields[0].name, "receipt");
+    let Body::Playbook(playbook) = &load(GOOD).body else { panic!() };
+    assert_eq!(playbook.recovery.max_steps, 10);
+    assert!(playbook.output.fields.is_empty());
 }
 
 #[test]

@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod bad_files;
+mod bad_steps;
+mod extract;
 mod good_files;
+mod hand_over;
 mod inputs;
 mod models;
 mod playbook;
 mod properties;
-mod recovery;
+mod structuring;
 mod support;

@@ -8,7 +8,7 @@ use executus_core::{ErrorKind, Executor, Ports, RunId, RunStatus};
 use executus_playbook::{Playbook, PlaybookError};
 use serde_json::json;
 
-use crate::support::{Bench, GOOD, load};
+use crate::support::{ASKING, Bench, GOOD, load};
 
 /// The run ends with the output template, bound to parameters and stored results.
 ///
@@ -264,8 +264,27 @@ async fn another_file_does_not_go_on_with_a_run() {
 fn what_is_no_playbook_is_refused() {
     let agent = load("kind = \"agent\"\nname = \"x\"\nmodel = \"a:b\"\nprompt = \"p\"\n");
     assert!(matches!(Playbook::new(agent), Err(PlaybookError::NotAPlaybook { .. })));
-    let text = GOOD.replace("name = \"report\"", "name = \"report\"\nmodel = \"a:b\"");
-    let recovering = load(&text.replace("on_failure = \"abort\"", ""));
-    let error = Playbook::new(recovering).unwrap_err();
-    assert_eq!(error, PlaybookError::NoRecovery { step: "history".into() });
+}
+
+#[test]
+fn what_needs_a_model_is_not_run_without() {
+    let output = ASKING.replace("[[step]] # read", "[[step]] # read\non_failure = \"abort\"");
+    let output = output.replace("[[step]] # page", "[[step]] # page\non_failure = \"abort\"");
+    let extracting = output.clone();
+    let output = output.replace(
+        "extract = \"Invoice: {text}, {token}\"",
+        "tool = \"fetch\"\nargs = { url = \"{page}\" }",
+    );
+    let (before, after) = output.split_once("[step.fields]").unwrap();
+    let output = format!("{before}\n{}", &after[after.find("[[step]] # paid").unwrap()..]);
+    let output = output.replace("[[step]] # paid", "[[step]] # paid\non_failure = \"retry\"");
+    for (text, error) in [
+        (ASKING, "step `page` has `llm_recover` and needs a model; give the playbook one"),
+        (&extracting, "step `read` reads a text and needs a model; give the playbook one"),
+        (&output, "[output.fields] needs a model; give the playbook one"),
+    ] {
+        let error_there = Playbook::new(load(text)).unwrap_err();
+        assert!(matches!(error_there, PlaybookError::NoModel { .. }));
+        assert_eq!(error_there.to_string(), error);
+    }
 }

@@ -3,7 +3,7 @@
 use executus_playbook::{Diagnostic, RunFile, Template, parse_duration};
 use proptest::prelude::*;
 
-use crate::support::GOOD;
+use crate::support::{ASKING, GOOD};
 
 fn braces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -61,19 +61,45 @@ proptest! {
     }
 }
 
+/// A number as somebody would write it in a file.
+fn number() -> impl Strategy<Value = String> {
+    prop_oneof!["[0-9]{1,20}", "[0-9]{1,15}\\.[0-9]{1,12}", "[0-9]\\.[0-9]e-?[0-9]{1,3}"]
+}
+
+proptest! {
+    /// Whatever cost is written, the limit is above zero and never below what was written.
+    #[test]
+    fn a_cost_is_never_rounded_down(cost in number()) {
+        let text = GOOD.replace("hard_timeout = \"2m\"", &format!("max_cost = {cost}"));
+        if let Ok(file) = RunFile::parse("cost.toml", text) {
+            let micros = file.limits.max_cost_micros.unwrap();
+            let written: f64 = cost.parse().unwrap();
+            prop_assert!(micros >= 1);
+            // Both sides are exact to sixteen digits.
+            prop_assert!(micros as f64 >= written * 1e6 * (1.0 - 1e-15), "{} of {}", micros, cost);
+            prop_assert!(micros as f64 <= written * 1e6 * (1.0 + 1e-15) + 1.0);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
     /// A good file with a piece cut out, doubled, or replaced: it loads, or the error has a place.
     #[test]
     fn a_changed_file_loads_or_is_refused_at_a_place(
-        from in 0..GOOD.len(),
+        good in prop_oneof![Just(GOOD), Just(ASKING)],
+        from in any::<prop::sample::Index>(),
         len in 0usize..40,
         insert in prop_oneof![
             Just(String::new()),
             Just("\"".to_owned()),
             Just("{repo}".to_owned()),
             Just("[[step]]\n".to_owned()),
+            Just("[step.fields]\n".to_owned()),
+            Just("extract = ".to_owned()),
+            Just("[prices.\"a:b\"]\n".to_owned()),
+            Just("1e400".to_owned()),
             Just("= {".to_owned()),
             Just("-1".to_owned()),
             Just("'''".to_owned()),
@@ -81,10 +107,12 @@ proptest! {
             Just("é\u{0}".to_owned()),
             any::<String>(),
             (0..GOOD.len()).prop_map(|at| GOOD[at..].chars().take(30).collect()),
+            (0..ASKING.len()).prop_map(|at| ASKING[at..].chars().take(30).collect()),
         ],
     ) {
-        let to = (from + len).min(GOOD.len());
-        let text = format!("{}{insert}{}", &GOOD[..from], &GOOD[to..]);
+        let from = from.index(good.len());
+        let to = (from + len).min(good.len());
+        let text = format!("{}{insert}{}", &good[..from], &good[to..]);
         if let Err(error) = RunFile::parse("changed.toml", text.as_str()) {
             well_placed(&text, &error);
             prop_assert!(error.message != "the file is not complete", "{}", text);

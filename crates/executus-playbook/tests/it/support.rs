@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use executus_core::{
-    Executor, Limits, Model, ModelError, Outcome, Ports, Reply, RunRequest, Tool, ToolContext,
-    ToolError, ToolOutput, ToolSpec, Toolbox, Transcript, Turn,
+    Entry, Executor, Limits, Model, ModelError, Outcome, Ports, Reply, RunRequest, Tool,
+    ToolContext, ToolError, ToolOutput, ToolSpec, Toolbox, Transcript, Turn, Usage,
 };
 use executus_playbook::{Playbook, RunFile};
 use serde_json::Value;
@@ -62,6 +62,64 @@ on_failure = "retry"
 
 [output]
 template = "{history}: {total}"
+"#;
+
+/// A file that asks its model for all that it can.
+pub(crate) const ASKING: &str = r#"kind = "playbook"
+name = "invoice"
+model = "a:b"
+
+[params]
+page = { type = "string", default = "p1" }
+token = { type = "string", sensitive = true, default = "s3cr3t-value" }
+
+[recovery]
+max_steps = 3
+
+[[tool]] # fetch
+name = "fetch"
+kind = "process" # fetch
+argv = ["curl", "{url}"]
+effect = "read_only"
+[tool.params] # fetch
+url = { type = "string" }
+
+[[tool]] # pay
+name = "pay"
+kind = "process" # pay
+argv = ["pay", "{sum}", "{key}"]
+[tool.params] # pay
+sum = { type = "string" }
+key = { type = "string" }
+
+[[step]] # page
+id = "page"
+description = "Fetch {page} with {token}"
+tool = "fetch"
+args = { url = "{page}?{token}" }
+store_as = "text"
+
+[[step]] # read
+id = "read"
+description = "Read the invoice {page}"
+extract = "Invoice: {text}, {token}"
+store_as = "invoice"
+verify = { contains = "total" }
+[step.fields]
+total = { type = "number", min = 0, description = "the sum" }
+currency = { type = "string", default = "EUR" }
+
+[[step]] # paid
+id = "paid"
+tool = "pay"
+args = { sum = "{invoice}", key = "{token}" }
+verify = { matches = "ok" }
+store_as = "receipt"
+
+[output]
+template = "{invoice} paid: {receipt}"
+[output.fields]
+receipt = { type = "string", description = "its number" }
 "#;
 
 pub(crate) fn load(text: &str) -> Arc<RunFile> {
@@ -144,7 +202,7 @@ impl Bench {
         };
         let model = Arc::new(Observed { playbook, last: Mutex::default() });
         let request = RunRequest::new(Arc::clone(&model) as Arc<dyn Model>)
-            .tools(self.tools.clone())
+            .tools(self.tools.and(model.playbook.tools()).unwrap())
             .inputs(bound.inputs.clone())
             .secrets(bound.secrets)
             .limits(limits);
@@ -163,9 +221,97 @@ impl Bench {
         Playbook::new(Arc::clone(&self.file)).unwrap()
     }
 
+    pub(crate) fn asking(&self, llm: &Arc<Llm>) -> Playbook {
+        let llm = Arc::clone(llm) as Arc<dyn Model>;
+        Playbook::with_model(Arc::clone(&self.file), llm).unwrap()
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().clone()
     }
+}
+
+/// What a language model was asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) system: String,
+    pub(crate) prompt: String,
+    pub(crate) transcript: Transcript,
+    pub(crate) tools: Vec<ToolSpec>,
+}
+
+impl Asked {
+    /// How often it replied to the same question before.
+    pub(crate) fn replies(&self) -> usize {
+        let entries = self.transcript.entries().iter();
+        entries.filter(|entry| matches!(entry, Entry::Reply(_))).count()
+    }
+
+    pub(crate) fn tool_names(&self) -> Vec<&str> {
+        self.tools.iter().map(|tool| &*tool.name).collect()
+    }
+
+    /// Whether it is to read a text into fields.
+    pub(crate) fn reads(&self) -> bool {
+        self.tool_names() == ["submit_fields"]
+    }
+}
+
+type Says = dyn Fn(&Asked) -> Result<Reply, ModelError> + Send + Sync;
+
+/// A language model that says what a test says, and keeps what it was asked.
+pub(crate) struct Llm {
+    says: Box<Says>,
+    asked: Mutex<Vec<Asked>>,
+}
+
+impl Llm {
+    /// One that answers what this says.
+    pub(crate) fn new<F>(says: F) -> Arc<Self>
+    where
+        F: Fn(&Asked) -> Result<Reply, ModelError> + Send + Sync + 'static,
+    {
+        Arc::new(Self { says: Box::new(says), asked: Mutex::default() })
+    }
+
+    /// One that gives these replies, one after the other.
+    pub(crate) fn replying(replies: impl IntoIterator<Item = Reply>) -> Arc<Self> {
+        let replies: Mutex<VecDeque<_>> = Mutex::new(replies.into_iter().collect());
+        Self::new(move |_| replies.lock().pop_front().ok_or_else(|| away("no more lines")))
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().clone()
+    }
+}
+
+#[async_trait]
+impl Model for Llm {
+    async fn decide(&self, turn: &Turn) -> Result<Reply, ModelError> {
+        let brief = turn.brief().cloned().unwrap_or_default();
+        let asked = Asked {
+            system: brief.system.unwrap_or_default(),
+            prompt: brief.prompt,
+            transcript: turn.transcript().clone(),
+            tools: turn.tools().iter().map(|tool| tool.spec().clone()).collect(),
+        };
+        self.asked.lock().push(asked.clone());
+        (self.says)(&asked)
+    }
+}
+
+pub(crate) fn away(message: &str) -> ModelError {
+    ModelError::Unavailable { message: message.into() }
+}
+
+/// So many tokens in and out.
+pub(crate) fn tokens(input_tokens: u64, output_tokens: u64) -> Usage {
+    Usage { input_tokens, output_tokens, ..Usage::default() }
+}
+
+/// The reply of a model that read these fields.
+pub(crate) fn submit(fields: Value) -> Reply {
+    Reply::call("submit_fields", fields).using(tokens(11, 7))
 }
 
 impl Ran {
@@ -179,7 +325,7 @@ impl Ran {
     }
 }
 
-/// A playbook that remembers what it last decided from.
+/// A playbook that remembers the transcript, with its own last reply.
 pub(crate) struct Observed {
     playbook: Playbook,
     pub(crate) last: Mutex<Transcript>,
@@ -189,6 +335,8 @@ pub(crate) struct Observed {
 impl Model for Observed {
     async fn decide(&self, turn: &Turn) -> Result<Reply, ModelError> {
         *self.last.lock() = turn.transcript().clone();
-        self.playbook.decide(turn).await
+        let reply = self.playbook.decide(turn).await?;
+        self.last.lock().push(Entry::Reply(Arc::new(reply.clone())));
+        Ok(reply)
     }
 }
