@@ -24,7 +24,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("executus-http", &["executus-core", "executus-capability", "executus-circuit"]),
     ("executus-process", &["executus-core", "executus-capability", "executus-circuit"]),
     ("executus-mcp", &["executus-core", "executus-capability", "executus-circuit"]),
-    ("executus-models", &["executus-core"]),
+    // All HTTP goes through one client: its limits, and later its breaker and address policy.
+    ("executus-models", &["executus-core", "executus-http"]),
     ("executus-playbook", &["executus-core"]),
     ("executus-guard", &["executus-core"]),
     ("executus-critic", &["executus-core"]),

@@ -178,6 +178,12 @@ impl Turn {
         self.deadline
     }
 
+    /// How much time the run has left.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.deadline.since(self.shared.clock().now())
+    }
+
     /// Cancelled when the run stops.
     #[must_use]
     pub fn cancellation(&self) -> &CancellationToken {

@@ -75,7 +75,8 @@ impl Secrets {
 
 impl Secrets {
     /// Replaces every occurrence of a value in the texts of a JSON value.
-    pub(crate) fn redact_json(&self, value: Value) -> Value {
+    #[must_use]
+    pub fn redact_json(&self, value: Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.redact(text)),
             Value::Array(items) => items.into_iter().map(|item| self.redact_json(item)).collect(),
