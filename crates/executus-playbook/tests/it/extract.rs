@@ -6,7 +6,7 @@ use executus_core::{Entry, ModelError, Reply, RunStatus};
 use executus_playbook::StepAction;
 use serde_json::json;
 
-use crate::support::{ASKING, Bench, Llm, Ran, away, submit, tokens};
+use crate::support::{ASKING, Bench, Llm, Ran, away, interrupted, submit, tokens};
 
 /// The file without its recovery and its output fields: `read` fails as this says.
 fn reading(on_failure: &str) -> String {
@@ -194,6 +194,22 @@ async fn an_object_is_verified() {
         let ran = bench.run(bench.asking(&Llm::replying([submit(fields)]))).await;
         assert_eq!(ran.error(), error);
     }
+}
+
+/// A text that was read is not read again after an interruption.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_playbook_has_its_fields() {
+    let text =
+        reading("abort").replace("name = \"pay\"", "name = \"pay\"\neffect = \"idempotent\"");
+    let bench = Bench::new(&text, &[("fetch", &[Ok("sum 3")]), ("pay", &[Ok("hang"), Ok("ok 7")])]);
+    let llm = Llm::replying([submit(json!({"total": 3}))]);
+    let (executor, run) = interrupted(&bench, bench.asking(&llm), 2).await;
+    let deaf = Llm::replying([]);
+    let handle = executor.resume(&run, |_| bench.request(bench.asking(&deaf)).0).await.unwrap();
+    let outcome = handle.settled().await.outcome;
+    let output = r#"{"currency":"EUR","total":3} paid: ok 7"#;
+    assert_eq!(outcome.output.as_deref(), Some(output), "{outcome:?}");
+    assert!(deaf.asked().is_empty());
 }
 
 /// A host that forgets the playbook's own tools reads so in the error.

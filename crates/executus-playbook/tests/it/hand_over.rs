@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use executus_core::memory::{MemoryAudit, MemoryCheckpointer};
-use executus_core::{ErrorKind, Executor, ModelError, Ports, Reply, RunId, RunStatus};
+use executus_core::memory::MemoryAudit;
+use executus_core::{ErrorKind, Executor, ModelError, Reply, RunStatus};
 use executus_playbook::{Playbook, StepAction};
 use serde_json::json;
 
-use crate::support::{ASKING, Asked, Bench, GOOD, Llm, Ran, submit, tokens};
+use crate::support::{ASKING, Asked, Bench, GOOD, Llm, Ran, interrupted, submit, tokens};
 
 /// The file without fields of its output.
 fn plain() -> String {
@@ -258,23 +258,6 @@ async fn an_open_call_is_handed_over_with_a_warning() {
     assert!(prompt.contains(told), "{prompt}");
 }
 
-/// Interrupts the run in the recovery's call; what is kept of it.
-async fn interrupted(bench: &Bench, llm: &Arc<Llm>) -> (Executor, RunId) {
-    let kept = Arc::new(MemoryCheckpointer::default());
-    let ports = || Ports { checkpointer: Some(kept.clone()), ..Ports::default() };
-    let executor = Executor::new(ports());
-    let run = RunId::new("handed-over").unwrap();
-    let request = bench.request(bench.asking(llm)).0.run_id(run.clone());
-    let handle = executor.start(request).unwrap();
-    while bench.seen().len() < 3 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let report = executor.shutdown(Duration::from_secs(5)).await;
-    assert!(report.unsettled.is_empty());
-    assert_eq!(handle.outcome().await.status, RunStatus::Interrupted);
-    (Executor::new(ports()), run)
-}
-
 /// Another instance goes on in the middle of a recovery, with its limit and its question.
 ///
 /// PB-07
@@ -292,7 +275,7 @@ async fn a_recovery_is_resumed_from_the_transcript() {
             said => Ok(Reply::call("fetch", json!({"url": said.to_string()}))),
         };
         let (dead, living) = (Llm::new(says), Llm::new(says));
-        let (executor, run) = interrupted(&bench, &dead).await;
+        let (executor, run) = interrupted(&bench, bench.asking(&dead), 3).await;
         let request = |playbook: Playbook| bench.request(playbook).0;
         let handle = executor.resume(&run, |_| request(bench.asking(&living))).await.unwrap();
         let outcome = handle.settled().await.outcome;

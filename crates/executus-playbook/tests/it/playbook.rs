@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use executus_core::memory::{MemoryAudit, MemoryCheckpointer};
-use executus_core::{ErrorKind, Executor, Ports, RunId, RunStatus};
+use executus_core::memory::MemoryAudit;
+use executus_core::{ErrorKind, Executor, RunStatus};
 use executus_playbook::{Playbook, PlaybookError};
 use serde_json::json;
 
-use crate::support::{ASKING, Bench, GOOD, load};
+use crate::support::{ASKING, Bench, GOOD, interrupted, load};
 
 /// The run ends with the output template, bound to parameters and stored results.
 ///
@@ -211,23 +211,6 @@ async fn a_tool_that_is_not_there_fails_its_call() {
     assert_eq!(ran.error(), "step 2 \"total\" failed: there is no tool `count`; there are: log");
 }
 
-/// Interrupts the run of `GOOD` in its second step; what is kept of it.
-async fn interrupted(bench: &Bench) -> (Executor, RunId) {
-    let kept = Arc::new(MemoryCheckpointer::default());
-    let ports = || Ports { checkpointer: Some(kept.clone()), ..Ports::default() };
-    let executor = Executor::new(ports());
-    let run = RunId::new("interrupted").unwrap();
-    let request = bench.request(bench.playbook()).0.run_id(run.clone());
-    let handle = executor.start(request).unwrap();
-    while bench.seen().len() < 2 {
-        tokio::task::yield_now().await;
-    }
-    let report = executor.shutdown(Duration::from_secs(5)).await;
-    assert!(report.unsettled.is_empty());
-    assert_eq!(handle.outcome().await.status, RunStatus::Interrupted);
-    (Executor::new(ports()), run)
-}
-
 /// After an interruption another instance goes on where the transcript ends.
 #[tokio::test(start_paused = true)]
 async fn a_playbook_is_resumed_from_its_transcript() {
@@ -237,7 +220,7 @@ async fn a_playbook_is_resumed_from_its_transcript() {
             GOOD.replace("name = \"count\"", &format!("name = \"count\"\neffect = \"{effect}\""));
         let bench =
             Bench::new(&text, &[("log", &[Ok("a b")]), ("count", &[Ok("hang"), Ok("again")])]);
-        let (executor, run) = interrupted(&bench).await;
+        let (executor, run) = interrupted(&bench, bench.playbook(), 2).await;
         let handle = executor.resume(&run, |_| bench.request(bench.playbook()).0).await.unwrap();
         let outcome = handle.settled().await.outcome.clone();
         let message = outcome.error.as_ref().map(|error| error.message.as_str());
@@ -251,7 +234,7 @@ async fn a_playbook_is_resumed_from_its_transcript() {
 #[tokio::test(start_paused = true)]
 async fn another_file_does_not_go_on_with_a_run() {
     let bench = Bench::new(GOOD, &[("log", &[Ok("a b")]), ("count", &[Ok("hang")])]);
-    let (executor, run) = interrupted(&bench).await;
+    let (executor, run) = interrupted(&bench, bench.playbook(), 2).await;
     let other = Bench::new(&GOOD.replace("id = \"history\"", "id = \"past\""), &[]);
     let handle = executor.resume(&run, |_| other.request(other.playbook()).0).await.unwrap();
     let outcome = handle.settled().await.outcome;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use executus_core::memory::MemoryCheckpointer;
 use executus_core::{
-    Entry, Executor, Limits, Model, ModelError, Outcome, Ports, Reply, RunRequest, Tool,
-    ToolContext, ToolError, ToolOutput, ToolSpec, Toolbox, Transcript, Turn, Usage,
+    Entry, Executor, Limits, Model, ModelError, Outcome, Ports, Reply, RunId, RunRequest,
+    RunStatus, Tool, ToolContext, ToolError, ToolOutput, ToolSpec, Toolbox, Transcript, Turn,
+    Usage,
 };
 use executus_playbook::{Playbook, RunFile};
 use serde_json::Value;
@@ -312,6 +314,28 @@ pub(crate) fn tokens(input_tokens: u64, output_tokens: u64) -> Usage {
 /// The reply of a model that read these fields.
 pub(crate) fn submit(fields: Value) -> Reply {
     Reply::call("submit_fields", fields).using(tokens(11, 7))
+}
+
+/// Interrupts a run of this playbook in its tool call of this number; an executor that has what
+/// was kept of it.
+pub(crate) async fn interrupted(
+    bench: &Bench,
+    playbook: Playbook,
+    call: usize,
+) -> (Executor, RunId) {
+    let kept = Arc::new(MemoryCheckpointer::default());
+    let ports = || Ports { checkpointer: Some(kept.clone()), ..Ports::default() };
+    let executor = Executor::new(ports());
+    let run = RunId::new("interrupted").unwrap();
+    let request = bench.request(playbook).0.run_id(run.clone());
+    let handle = executor.start(request).unwrap();
+    while bench.seen().len() < call {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let report = executor.shutdown(Duration::from_secs(5)).await;
+    assert!(report.unsettled.is_empty());
+    assert_eq!(handle.outcome().await.status, RunStatus::Interrupted);
+    (Executor::new(ports()), run)
 }
 
 impl Ran {
