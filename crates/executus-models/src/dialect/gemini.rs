@@ -3,9 +3,9 @@
 use executus_core::Usage;
 use executus_core::secret::Secret;
 use executus_http::{HttpError, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Dialect, Reader, json, text};
+use super::{Dialect, Reader, text};
 use crate::ask::Ask;
 use crate::draft::{Draft, Finish, tokens};
 use crate::events::Framing;
@@ -72,7 +72,7 @@ impl Reader for Chunks {
         draft: &mut Draft,
         say: &mut dyn FnMut(&str),
     ) -> Result<(), Failure> {
-        let event = json(data)?;
+        let event = super::json(data)?;
         chunk(&event, draft, say)?;
         // The last chunk has the reason of the end and the final counts. Nothing says that it is
         // the last: where the counts are missing they may come after it.
@@ -120,7 +120,9 @@ fn chunk(chunk: &Value, draft: &mut Draft, say: &mut dyn FnMut(&str)) -> Result<
 fn call(part: &Value, draft: &mut Draft) {
     let call = &part["functionCall"];
     let place = draft.begin_call(text(call, "/id"), text(call, "/name"));
-    draft.set_args(place, call["args"].clone());
+    // A call is always whole: without arguments it has none.
+    let args = Some(&call["args"]).filter(|args| !args.is_null()).cloned();
+    draft.set_args(place, args.unwrap_or_else(|| json!({})));
     if let Some(signature) = part["thoughtSignature"].as_str() {
         draft.sign_call(place, signature);
     }

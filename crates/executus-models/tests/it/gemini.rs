@@ -238,7 +238,7 @@ async fn an_array_is_read_too() {
         Answer::raw(429, "application/json", error.to_string()),
         Answer::raw(200, "application/json", told.to_string()),
     ]);
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let ended = scene.run(request(scene.model(true))).await;
     assert_eq!(ended.output(), "done", "{:?}", ended.outcome);
     assert!(began.elapsed() >= Duration::from_millis(250), "it came back too early");
