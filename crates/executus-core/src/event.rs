@@ -112,12 +112,15 @@ pub enum Event {
 
 /// Receives the events of one run.
 #[derive(Debug)]
-pub struct EventStream(broadcast::Receiver<Event>);
+pub struct EventStream {
+    receiver: broadcast::Receiver<Event>,
+    ended: bool,
+}
 
 impl EventStream {
     pub(crate) fn channel(capacity: usize) -> (broadcast::Sender<Event>, Self) {
         let (sender, receiver) = broadcast::channel(capacity.max(1));
-        (sender, Self(receiver))
+        (sender, Self { receiver, ended: false })
     }
 
     /// The next event; `None` when the run has ended and all were read.
@@ -125,12 +128,16 @@ impl EventStream {
     /// Events that did not fit the buffer while nobody read are skipped. Cancel safe: a dropped
     /// call loses nothing.
     pub async fn next(&mut self) -> Option<Event> {
-        loop {
-            match self.0.recv().await {
-                Ok(event) => return Some(event),
+        while !self.ended {
+            match self.receiver.recv().await {
+                Ok(event) => {
+                    self.ended = matches!(event, Event::Finished { .. });
+                    return Some(event);
+                }
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return None,
+                Err(broadcast::error::RecvError::Closed) => self.ended = true,
             }
         }
+        None
     }
 }
