@@ -8,8 +8,6 @@ use crate::conversation::{Answered, Asked, Message};
 
 /// How long an answer may get when nobody says: the API wants a number.
 const MAX_TOKENS: u32 = 8192;
-/// The longest name of a tool.
-const NAME_BYTES: usize = 64;
 /// Said where the user would say nothing, or has not yet answered.
 const GO_ON: &str = "Go on.";
 
@@ -110,7 +108,7 @@ fn text(said: &str) -> Value {
 }
 
 fn call(call: &Asked) -> Value {
-    json!({ "type": "tool_use", "id": call.id, "name": name(&call.name), "input": call.args })
+    json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": call.args })
 }
 
 fn result(result: &Answered) -> Value {
@@ -127,13 +125,6 @@ fn result(result: &Answered) -> Value {
         block.insert("is_error".to_owned(), json!(true));
     }
     Value::Object(block)
-}
-
-/// A name that the API reads: a model may have asked for a tool with any name at all.
-fn name(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    let name: String = name.chars().map(plain).take(NAME_BYTES).collect();
-    if name.is_empty() { "_".to_owned() } else { name }
 }
 
 #[cfg(test)]
@@ -170,11 +161,11 @@ mod tests {
             Message::User("[critic] mind the gap".to_owned()),
             Message::Assistant {
                 text: " \n".to_owned(),
-                calls: vec![asked("a", "look"), asked("b", "functions.look up")],
+                calls: vec![asked("a", "look"), asked("b", "wait")],
             },
             Message::Results(vec![answered("a", "", false), answered("b", " ", true)]),
             Message::User("go on".to_owned()),
-            Message::Assistant { text: "hm".to_owned(), calls: vec![asked("c", "")] },
+            Message::Assistant { text: "hm".to_owned(), calls: vec![asked("c", "look")] },
             Message::Results(vec![answered("c", "seen", false)]),
         ];
         let schema = json!({"properties": {"n": {"type": "integer"}}});
@@ -204,7 +195,7 @@ mod tests {
                 ]},
                 {"role": "assistant", "content": [
                     {"type": "tool_use", "id": "a", "name": "look", "input": {"n": 1}},
-                    {"type": "tool_use", "id": "b", "name": "functions_look_up", "input": {"n": 1}},
+                    {"type": "tool_use", "id": "b", "name": "wait", "input": {"n": 1}},
                 ]},
                 {"role": "user", "content": [
                     {"type": "tool_result", "tool_use_id": "a"},
@@ -218,7 +209,7 @@ mod tests {
                 ]},
                 {"role": "assistant", "content": [
                     {"type": "text", "text": "hm"},
-                    {"type": "tool_use", "id": "c", "name": "_", "input": {"n": 1}},
+                    {"type": "tool_use", "id": "c", "name": "look", "input": {"n": 1}},
                 ]},
                 {"role": "user", "content": [{
                     "type": "tool_result",

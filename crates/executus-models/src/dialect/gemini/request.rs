@@ -6,8 +6,6 @@ use serde_json::{Map, Value, json};
 use crate::ask::Ask;
 use crate::conversation::{Answered, Asked, Message};
 
-/// The longest name of a function.
-const NAME_BYTES: usize = 64;
 /// Said where the user would say nothing, or has not yet answered.
 const GO_ON: &str = "Go on.";
 /// The documented stand-in for the signature of a call that another model made.
@@ -128,7 +126,7 @@ fn parts(said: &str) -> Vec<Value> {
 }
 
 fn call(call: &Asked) -> Value {
-    let function = json!({ "id": call.id, "name": name(&call.name), "args": call.args });
+    let function = json!({ "id": call.id, "name": call.name, "args": call.args });
     let mut part = json!({ "functionCall": function });
     if let Some(signature) = &call.signature {
         part["thoughtSignature"] = json!(signature);
@@ -139,17 +137,8 @@ fn call(call: &Asked) -> Value {
 fn response(result: &Answered) -> Value {
     let key = if result.is_error { "error" } else { "result" };
     let said = Map::from_iter([(key.to_owned(), json!(result.text))]);
-    let response = json!({ "id": result.id, "name": name(&result.name), "response": said });
+    let response = json!({ "id": result.id, "name": result.name, "response": said });
     json!({ "functionResponse": response })
-}
-
-/// A name that the API reads: a model may have asked for a tool with any name at all.
-fn name(name: &str) -> String {
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':') { c } else { '_' }
-    };
-    let name: String = name.chars().map(plain).take(NAME_BYTES).collect();
-    if name.is_empty() { "_".to_owned() } else { name }
 }
 
 #[cfg(test)]
@@ -185,11 +174,11 @@ mod tests {
             Message::User("[critic] mind the gap".to_owned()),
             Message::Assistant {
                 text: "hm".to_owned(),
-                calls: vec![asked("a", "look", Some("sig")), asked("b", "look up", None)],
+                calls: vec![asked("a", "look", Some("sig")), asked("b", "look_up", None)],
             },
             Message::Results(vec![
                 answered("a", "look", "", false),
-                answered("b", "look up", "no such tool", true),
+                answered("b", "look_up", "no such tool", true),
             ]),
             Message::User("go on".to_owned()),
             Message::Assistant {
