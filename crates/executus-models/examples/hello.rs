@@ -1,5 +1,7 @@
 //! A run of one question: `OPENAI_API_KEY=… cargo run -p executus-models --example hello`.
 
+#![expect(clippy::print_stdout, reason = "a program for the command line")]
+
 use std::error::Error;
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ use crate::dialect::Dialect;
 use crate::environment;
 use crate::failure::Failure;
 use crate::name::ModelName;
-use crate::price::Prices;
+use crate::price::{Price, Prices};
 
 /// The waits before further attempts are this long in all at most.
 const MOST_WAITING: Duration = Duration::from_secs(10);
@@ -74,6 +74,18 @@ impl ChatModel {
     #[must_use]
     pub fn builder(name: ModelName) -> ChatModelBuilder {
         ChatModelBuilder::new(name)
+    }
+
+    /// Its key, under the name of its environment variable: for a run that must not show it.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.0.secrets
+    }
+
+    /// What its tokens cost; `None` when nobody knows.
+    #[must_use]
+    pub fn price(&self) -> Option<Price> {
+        self.0.prices.get(&self.0.name)
     }
 
     /// Its name.

@@ -16,7 +16,10 @@ use crate::chat::ChatModel;
 /// others come after it in order. When all have failed the error has each one's words, and the kind
 /// of the last one's.
 #[derive(Clone)]
-pub struct Fallback(Arc<[(Arc<str>, Arc<dyn Model>)]>);
+pub struct Fallback(Arc<[Named]>);
+
+/// A model, and the name that its replies are known by.
+type Named = (Arc<str>, Arc<dyn Model>);
 
 impl Fallback {
     /// These models, in this order.
@@ -41,8 +44,7 @@ impl Fallback {
             Entry::Result(_) | Entry::Steer(_) => None,
         });
         let served = newest.unwrap_or_default();
-        let fits =
-            |(_, (name, _)): &(usize, &(Arc<str>, Arc<dyn Model>))| served.starts_with(&**name);
+        let fits = |(_, (name, _)): &(usize, &Named)| served.starts_with(&**name);
         // The longest name: `openai:gpt-5` begins `openai:gpt-5-mini` too.
         let best = self.0.iter().enumerate().filter(fits).max_by_key(|(_, (name, _))| name.len());
         best.map_or(0, |(place, _)| place)

@@ -20,6 +20,7 @@ use crate::scope::Scope;
 use crate::source::Source;
 use crate::step::{StepDef, Surroundings, read_steps};
 use crate::template::Template;
+use crate::timeouts::TimeoutsDef;
 use crate::tool::{ToolDef, read_tools};
 
 /// A run file, read and checked.
@@ -39,6 +40,8 @@ pub struct RunFile {
     pub limits: LimitsDef,
     /// The prices of models, in file order.
     pub prices: Vec<PriceDef>,
+    /// How long a model may take.
+    pub timeouts: TimeoutsDef,
     /// The tools, in file order.
     pub tools: Vec<Arc<ToolDef>>,
     /// What decides.
@@ -82,12 +85,14 @@ enum Kind {
     Agent,
 }
 
-const PLAYBOOK_KEYS: [&str; 11] = [
-    "kind", "name", "model", "models", "params", "limits", "prices", "tool", "step", "recovery",
-    "output",
+const PLAYBOOK_KEYS: [&str; 12] = [
+    "kind", "name", "model", "models", "params", "limits", "timeouts", "prices", "tool", "step",
+    "recovery", "output",
 ];
-const AGENT_KEYS: [&str; 10] =
-    ["kind", "name", "model", "models", "system", "prompt", "params", "limits", "prices", "tool"];
+const AGENT_KEYS: [&str; 11] = [
+    "kind", "name", "model", "models", "system", "prompt", "params", "limits", "timeouts",
+    "prices", "tool",
+];
 
 impl RunFile {
     /// Reads a file of at most [`MAX_FILE_BYTES`](crate::MAX_FILE_BYTES). Blocks on the file.
@@ -197,6 +202,7 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
     let params = params.map(|item| read_params(reader, "[params]", item, Owner::Run));
     let params = params.unwrap_or_default();
     let limits = section.get("limits").map(|item| LimitsDef::read(reader, item));
+    let timeouts = section.get("timeouts").map(|item| TimeoutsDef::read(reader, item));
     let prices = section.get("prices").map(|item| read_prices(reader, item));
     let tools = section.get("tool").map(|item| read_tools(reader, item, &params));
     let tools = tools.unwrap_or_default();
@@ -212,6 +218,7 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
         params,
         limits: limits.unwrap_or_default(),
         prices: prices.unwrap_or_default(),
+        timeouts: timeouts.unwrap_or_default(),
         tools,
         body: body?,
         digest: hasher.finish(),

@@ -27,6 +27,7 @@ mod prices;
 mod reader;
 mod scope;
 mod step;
+mod timeouts;
 mod tool;
 
 mod file;
@@ -55,5 +56,6 @@ pub use scope::Bindings;
 pub use source::MAX_FILE_BYTES;
 pub use step::{Arg, OnFailure, Pattern, StepDef, StepKind, Verify};
 pub use template::{Part, Template, Unbound};
+pub use timeouts::TimeoutsDef;
 pub use tool::{HttpMethod, ToolDef, ToolKind};
 pub use value::{ParamType, value_text};

@@ -51,6 +51,19 @@ pub(crate) struct RunArgs {
     /// Who asks
     #[arg(long, value_name = "ID", default_value = "cli")]
     pub(crate) caller: String,
+    /// The model, instead of the file's: `provider:model` or `scripted:FILE`; may be repeated, and
+    /// each is asked when those before it failed
+    #[arg(long = "model", value_name = "SPEC")]
+    pub(crate) models: Vec<String>,
+    /// Take a model's answers whole, not as they come
+    #[arg(long)]
+    pub(crate) no_stream: bool,
+    /// Write what is decided to a file, which plays again with `--model scripted:FILE`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Deny every tool that is not `read_only`
+    #[arg(long)]
+    pub(crate) read_only: bool,
     /// Load, bind and check, but execute nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

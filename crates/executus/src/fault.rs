@@ -30,6 +30,13 @@ impl Fault {
         self
     }
 
+    /// The same, said of this place.
+    #[must_use]
+    pub(crate) fn at(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
     pub(crate) const fn exit(&self) -> Exit {
         self.exit
     }

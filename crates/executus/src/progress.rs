@@ -7,6 +7,7 @@ use executus_core::{Outcome, RunStatus};
 use executus_process::strip_escapes;
 
 use crate::output::{Screen, raw_note};
+use crate::speech::Speech;
 use crate::time::short;
 
 /// The longest line, in characters: a live line must not wrap.
@@ -17,6 +18,7 @@ const WIDTH: usize = 70;
 #[derive(Debug)]
 pub(crate) struct Progress {
     screen: Screen,
+    speech: Speech,
     /// What the deciding part said it would do.
     doing: String,
     /// Calls under way.
@@ -27,8 +29,15 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) const fn new(screen: Screen) -> Self {
-        Self { screen, doing: String::new(), open: 0, is_live: false, spinner: 0 }
+    pub(crate) fn new(screen: Screen) -> Self {
+        Self {
+            screen,
+            speech: Speech::new(screen),
+            doing: String::new(),
+            open: 0,
+            is_live: false,
+            spinner: 0,
+        }
     }
 
     /// Shows an event.
@@ -38,8 +47,17 @@ impl Progress {
                 let name = if name.is_empty() { "run" } else { name };
                 self.line(&format!("{name} {}", self.dim(run_id.as_str())));
             }
+            Event::StepStarted { .. } => self.speech.begin(),
+            Event::Delta { text, .. } => {
+                self.clear();
+                self.speech.say(text);
+            }
+            Event::DeltaReset { .. } => self.speech.take_back(),
+            Event::AttemptFailed { model, error, .. } => {
+                self.line(&format!("  {model} failed: {}", one_line(error)));
+            }
             Event::Decided { text, calls, .. } if *calls > 0 => {
-                self.doing = one_line(text);
+                self.doing = if self.speech.has_said() { String::new() } else { one_line(text) };
             }
             Event::ToolStarted { name, .. } => {
                 self.open += 1;
@@ -114,15 +132,29 @@ impl Progress {
         if !self.screen.live {
             return;
         }
+        self.speech.end_line();
         const FRAMES: [char; 4] = ['|', '/', '-', '\\'];
         let frame = FRAMES[self.spinner % FRAMES.len()];
         raw_note(&format!("\r\u{1b}[2K   {frame} {} …", self.doing));
         self.is_live = true;
     }
 
+    /// Whether this text stands on standard output already.
+    pub(crate) fn has_output(&self, text: &str) -> bool {
+        self.speech.has_output(text)
+    }
+
     fn line(&mut self, text: &str) {
-        let clear = if std::mem::take(&mut self.is_live) { "\r\u{1b}[2K" } else { "" };
-        raw_note(&format!("{clear}{text}\n"));
+        self.clear();
+        self.speech.end_line();
+        raw_note(&format!("{text}\n"));
+    }
+
+    /// Takes the live line away.
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.is_live) {
+            raw_note("\r\u{1b}[2K");
+        }
     }
 
     fn dim(&self, text: &str) -> String {

@@ -25,6 +25,15 @@ pub(crate) struct Store {
     _presence: Presence,
 }
 
+/// What a run is asked for: the same under one id, or it is another run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) inputs: &'a Value,
+    pub(crate) labels: &'a Value,
+    pub(crate) dry_run: bool,
+    pub(crate) read_only: bool,
+}
+
 impl Store {
     /// Opens the store, making it where it is missing, and records what died in it. Blocks its
     /// thread for a moment.
@@ -58,10 +67,9 @@ impl Store {
     pub(crate) async fn finished(
         &self,
         run_id: &RunId,
-        inputs: &Value,
-        labels: &Value,
-        dry_run: bool,
+        asked: Asked<'_>,
     ) -> Result<Option<Outcome>, Fault> {
+        let Asked { inputs, labels, dry_run, read_only } = asked;
         let run = match self.audit.run(run_id).await {
             Ok(run) => run,
             Err(QueryError::NotFound { .. }) => return Ok(None),
@@ -77,6 +85,12 @@ impl Store {
         }
         if run.spec.labels["file_digest"] != labels["file_digest"] {
             return taken("was asked for with another file, or another version of it");
+        }
+        if run.spec.labels["models"] != labels["models"] {
+            return taken("was asked for with another model");
+        }
+        if run.spec.read_only != read_only {
+            return taken(if run.spec.read_only { "was read-only" } else { "was not read-only" });
         }
         if run.spec.dry_run != dry_run {
             return taken(if run.spec.dry_run { "was a dry run" } else { "was not a dry run" });

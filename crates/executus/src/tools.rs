@@ -3,21 +3,33 @@
 use std::sync::Arc;
 
 use executus_core::{Tool, Toolbox};
-use executus_playbook::{Bound, Part, RunFile, Template, ToolDef, ToolKind, value_text};
+use executus_http::{Client, HttpTool, Method};
+use executus_playbook::{
+    Bound, HttpMethod, Part, RunFile, Template, ToolDef, ToolKind, value_text,
+};
 use executus_process::{Argument, Environment, ProcessTool};
 
 use crate::fault::Fault;
+use crate::models::all;
 
 /// The tools that a file declares, with the run's parameters bound.
 ///
 /// # Errors
 /// A tool that cannot work, or of a kind that this host does not have.
 pub(crate) fn of_file(file: &RunFile, bound: &Bound) -> Result<Toolbox, Fault> {
-    let tools = file.tools.iter().map(|tool| make(tool, bound)).collect::<Result<Vec<_>, _>>()?;
+    let client = client()?;
+    let tools = file.tools.iter().map(|tool| make(tool, bound, &client));
+    let tools = tools.collect::<Result<Vec<_>, _>>()?;
     Toolbox::new(tools).map_err(|error| Fault::usage(error.to_string()))
 }
 
-fn make(tool: &ToolDef, bound: &Bound) -> Result<Arc<dyn Tool>, Fault> {
+/// The client of all http tools.
+fn client() -> Result<Client, Fault> {
+    let client = Client::builder().build();
+    client.map_err(|error| Fault::error(format!("no HTTP client: {error}")))
+}
+
+fn make(tool: &ToolDef, bound: &Bound, client: &Client) -> Result<Arc<dyn Tool>, Fault> {
     match &tool.kind {
         ToolKind::Process { argv, cwd, env } => {
             let environment = env.iter().fold(Environment::default(), Environment::allow);
@@ -30,22 +42,48 @@ fn make(tool: &ToolDef, bound: &Bound) -> Result<Arc<dyn Tool>, Fault> {
             for (name, value) in bound.inputs.as_object().into_iter().flatten() {
                 process = process.bind(name, value_text(value));
             }
-            for name in bound.secrets.names() {
-                if let Some(secret) = bound.secrets.get(name) {
-                    process = process.bind_secret(name, secret.clone());
-                }
+            for (name, secret) in all(&bound.secrets) {
+                process = process.bind_secret(name, secret);
             }
             let process = process.build().map_err(|error| Fault::usage(error.to_string()))?;
             Ok(Arc::new(process))
         }
-        ToolKind::Http { .. } => Err(unsupported(tool, "http")),
-        _ => Err(unsupported(tool, "of that kind")),
+        ToolKind::Http { method, url, headers } => {
+            let mut http = HttpTool::builder(tool.spec(), client.clone())
+                .method(http_method(*method))
+                .url(target(url));
+            for (name, value) in headers {
+                http = http.header(name, target(value));
+            }
+            for (name, value) in bound.inputs.as_object().into_iter().flatten() {
+                http = http.bind(name, value_text(value));
+            }
+            for (name, secret) in all(&bound.secrets) {
+                http = http.bind_secret(name, secret);
+            }
+            let http = http.build().map_err(|error| Fault::usage(error.to_string()))?;
+            Ok(Arc::new(http))
+        }
+        _ => Err(Fault::usage(format!("tool `{}`: this version has no such kind", tool.name))
+            .help("use `kind = \"process\"` or `kind = \"http\"`")),
     }
 }
 
-fn unsupported(tool: &ToolDef, kind: &str) -> Fault {
-    Fault::usage(format!("tool `{}`: this version has no {kind} tools", tool.name))
-        .help("use `kind = \"process\"`")
+const fn http_method(method: HttpMethod) -> Method {
+    match method {
+        HttpMethod::Get => Method::Get,
+        HttpMethod::Post => Method::Post,
+        HttpMethod::Put => Method::Put,
+        HttpMethod::Patch => Method::Patch,
+        HttpMethod::Delete => Method::Delete,
+    }
+}
+
+fn target(template: &Template) -> executus_http::Template {
+    template.parts().iter().fold(executus_http::Template::new(), |target, part| match part {
+        Part::Text(text) => target.text(text),
+        Part::Name(name) => target.place(name),
+    })
 }
 
 fn argument(template: &Template) -> Argument {

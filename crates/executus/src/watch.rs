@@ -48,6 +48,11 @@ impl Watcher {
         }
     }
 
+    /// Whether this text stands on standard output already: it was shown as it came.
+    pub(crate) fn has_shown(&self, text: &str) -> bool {
+        !self.json && self.progress.has_output(text)
+    }
+
     /// Shows the end.
     ///
     /// # Errors

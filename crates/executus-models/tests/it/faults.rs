@@ -1,9 +1,9 @@
 //! What is the same in every dialect, streamed and whole: what goes wrong.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use executus_core::transcript::CallOutcome;
-use executus_core::{ErrorKind, Fact, RunStatus, ToolError};
+use executus_core::{ErrorKind, Fact, RunStatus, Timestamp, ToolError};
 use executus_testkit::provider::{Answer, Dialect, Used};
 use serde_json::json;
 
@@ -53,7 +53,7 @@ async fn ended_by(
 #[tokio::test]
 async fn a_server_error_is_asked_again() {
     recovered("500", || Answer::status(500, "boom")).await;
-    recovered("503", || Answer::overloaded()).await;
+    recovered("503", Answer::overloaded).await;
     ended_by("500", || Answer::status(500, "boom"), ErrorKind::Model, 2, "status 500").await;
 }
 
@@ -63,12 +63,15 @@ async fn a_rate_limit_is_waited_for() {
         let way = format!("{dialect:?}, streamed: {stream}");
         let limited = Answer::rate_limited(Some(Duration::from_secs(1)));
         let scene = Scene::new(dialect, [limited, Answer::text("good")]);
-        let began = Instant::now();
+        let began = Timestamp::now();
         let ended = scene.run(request(scene.model(stream))).await;
         assert_eq!(ended.output(), "good", "{way}: {:?}", ended.outcome);
         // Ollama says nothing of when to come back.
         let waits = dialect != Dialect::Ollama;
-        assert!(!waits || began.elapsed() >= Duration::from_secs(1), "{way}: came back too early");
+        assert!(
+            !waits || Timestamp::now().since(began) >= Duration::from_secs(1),
+            "{way}: came back too early"
+        );
     })
     .await;
 }
@@ -122,10 +125,14 @@ async fn a_hanging_server_ends_the_run_at_its_deadline() {
     in_every_way(|dialect, stream| async move {
         for fault in [Answer::hang(), Answer::hang_after_head()] {
             let scene = Scene::new(dialect, [fault]);
-            let began = Instant::now();
+            let began = Timestamp::now();
             let ended = scene.run(request(scene.model(stream)).limits(limits(1))).await;
             assert_eq!(ended.outcome.status, RunStatus::Timeout, "{dialect:?} {stream}");
-            assert!(began.elapsed() < Duration::from_secs(2), "{dialect:?}: {:?}", began.elapsed());
+            assert!(
+                Timestamp::now().since(began) < Duration::from_secs(2),
+                "{dialect:?}: {:?}",
+                Timestamp::now().since(began)
+            );
             assert_eq!(ended.attempts().len(), 1, "the attempt that was given up is recorded");
         }
     })

@@ -33,12 +33,11 @@ pub(crate) const WAYS: [(Dialect, bool); 8] = [
 pub(crate) async fn in_every_way<F: Future<Output = ()> + Send + 'static>(
     act: impl Fn(Dialect, bool) -> F,
 ) {
-    let ways: Vec<_> = WAYS.map(|(dialect, stream)| tokio::spawn(act(dialect, stream))).into();
-    for way in ways {
-        if let Err(failed) = way.await {
-            std::panic::resume_unwind(failed.into_panic());
-        }
+    let mut ways = tokio::task::JoinSet::new();
+    for (dialect, stream) in WAYS {
+        ways.spawn(act(dialect, stream));
     }
+    ways.join_all().await;
 }
 
 pub(crate) const fn provider(dialect: Dialect) -> Provider {

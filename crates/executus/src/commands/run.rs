@@ -1,18 +1,22 @@
 //! `executus run`: a file from its text to its outcome.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use executus_core::executor::StartError;
-use executus_core::{ErrorKind, Executor, Limits, Outcome, RunRequest, RunStatus};
+use executus_core::secret::Secret;
+use executus_core::{ErrorKind, Executor, Limits, Model, Outcome, RunRequest, RunStatus, Tool};
+use executus_models::Recording;
 use executus_playbook::{Body, Playbook, RunFile};
 use serde_json::{Value, json};
 
 use crate::cli::RunArgs;
 use crate::exit::Exit;
 use crate::fault::Fault;
+use crate::models::{self, Asking, Models};
 use crate::signals::Signals;
-use crate::store::Store;
+use crate::store::{Asked, Store};
 use crate::watch::{self, Watcher};
 use crate::{output, tools};
 
@@ -33,35 +37,53 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
     let bound = file
         .bind(&args.inputs, &|name| std::env::var(name).ok())
         .map_err(|mistake| Fault::usage(format!("{}: {mistake}", args.file.display())))?;
-    let playbook = playbook(args, &file)?;
-    let limits = limits(&file, &playbook);
-    let tools = tools::of_file(&file, &bound)?;
+    let decider = Decider::of(args, &file)?;
+    let tools = tools::of_file(&file, &bound)?
+        .and(decider.tools)
+        .map_err(|error| Fault::usage(error.to_string()))?;
     let labels = json!({
         "file": args.file.display().to_string(),
         "file_digest": file.digest,
         "version": env!("CARGO_PKG_VERSION"),
+        "models": decider.names,
     });
 
     let store = Store::create(args.store.db.as_deref()).await?;
+    let asked = Asked {
+        inputs: &bound.inputs,
+        labels: &labels,
+        dry_run: args.dry_run,
+        read_only: args.read_only,
+    };
     let earlier = async || match &args.run_id {
-        Some(run_id) => store.finished(run_id, &bound.inputs, &labels, args.dry_run).await,
+        Some(run_id) => store.finished(run_id, asked).await,
         None => Ok(None),
     };
     if let Some(stored) = earlier().await? {
         return again(args, &stored);
     }
 
-    let mut request = RunRequest::new(Arc::new(playbook))
+    let recording = record(args, &decider.model)?;
+    let model = match &recording {
+        Some(recording) => Arc::clone(recording) as Arc<dyn Model>,
+        None => decider.model,
+    };
+    let secrets = models::all(&bound.secrets).chain(decider.keys).collect();
+    let mut request = RunRequest::new(model)
         .subject(Arc::clone(&file.name))
         .name(Arc::clone(&file.name))
         .caller(args.caller.as_str())
         .channel("cli")
         .inputs(Value::clone(&bound.inputs))
         .labels(labels.clone())
-        .limits(limits)
-        .secrets(bound.secrets.clone())
+        .limits(decider.limits)
+        .secrets(secrets)
         .tools(tools)
+        .read_only(args.read_only)
         .dry_run(args.dry_run);
+    if let Some(brief) = file.brief(&bound) {
+        request = request.brief(brief);
+    }
     if let Some(run_id) = &args.run_id {
         request = request.run_id(run_id.clone());
     }
@@ -81,7 +103,75 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
         tracing::warn!("the database took too long to close");
     }
     watcher.end(&outcome)?;
-    finish(args, &outcome)
+    if let Some(failure) = recording.and_then(|recording| recording.failure()) {
+        output::note(&format!("error: the recording is not complete: {failure}"));
+    }
+    finish(args, &outcome, &watcher)
+}
+
+/// What decides a run, and what comes with it.
+struct Decider {
+    model: Arc<dyn Model>,
+    /// The names of the language models, in order.
+    names: Vec<String>,
+    keys: Vec<(String, Secret)>,
+    tools: Vec<Arc<dyn Tool>>,
+    limits: Limits,
+}
+
+impl Decider {
+    fn of(args: &RunArgs, file: &Arc<RunFile>) -> Result<Self, Fault> {
+        let named = |mistake: String| Fault::usage(format!("{}: {mistake}", args.file.display()));
+        // A script that the file names lies beside it, one of the command line where we are.
+        let beside = args.file.parent().unwrap_or(Path::new(""));
+        let (names, folder, place) = match args.models.as_slice() {
+            [] => (file.models.clone(), beside, args.file.display().to_string()),
+            chosen => (chosen.to_vec(), Path::new(""), "--model".to_owned()),
+        };
+        let limits = file.limits.over(Limits::default());
+        let asking = Asking {
+            names: &names,
+            folder,
+            stream: !args.no_stream,
+            needs_prices: limits.max_cost_micros.is_some(),
+        };
+        let models = models::of_names(file, asking).map_err(|fault| fault.at(place))?;
+        match (&file.body, models) {
+            (Body::Playbook(_), models) => {
+                let (model, keys) = models.map(|models| (models.model, models.keys)).unzip();
+                let playbook = match model {
+                    Some(model) => Playbook::with_model(Arc::clone(file), model),
+                    None => Playbook::new(Arc::clone(file)),
+                };
+                let playbook = playbook.map_err(|mistake| named(mistake.to_string()))?;
+                // A playbook may take all the steps it has.
+                let base = Limits::default();
+                let max_steps = base.max_steps.max(playbook.max_replies());
+                Ok(Self {
+                    tools: playbook.tools(),
+                    limits: file.limits.over(Limits { max_steps, ..base }),
+                    model: Arc::new(playbook),
+                    names,
+                    keys: keys.unwrap_or_default(),
+                })
+            }
+            (Body::Agent(_), Some(Models { model, keys })) => {
+                Ok(Self { model, names, keys, tools: Vec::new(), limits })
+            }
+            (Body::Agent(_), None) => Err(named("an agent needs a model".to_owned())
+                .help("name one with `model` in the file, or with --model")),
+        }
+    }
+}
+
+/// What writes a run down, if that was asked for.
+fn record(args: &RunArgs, model: &Arc<dyn Model>) -> Result<Option<Arc<Recording>>, Fault> {
+    let Some(path) = args.record.as_deref().filter(|_| !args.dry_run) else { return Ok(None) };
+    let recording = Recording::create(Arc::clone(model), path).map_err(|error| {
+        Fault::usage(format!("cannot record to {}: {error}", path.display()))
+            .help("name a file in a folder that you may write to with --record FILE")
+    })?;
+    Ok(Some(Arc::new(recording)))
 }
 
 fn load(args: &RunArgs) -> Result<Arc<RunFile>, Fault> {
@@ -96,24 +186,6 @@ fn load(args: &RunArgs) -> Result<Arc<RunFile>, Fault> {
     Ok(Arc::new(file))
 }
 
-fn playbook(args: &RunArgs, file: &Arc<RunFile>) -> Result<Playbook, Fault> {
-    let named = |mistake: String| Fault::usage(format!("{}: {mistake}", args.file.display()));
-    match &file.body {
-        Body::Playbook(_) => {
-            Playbook::new(Arc::clone(file)).map_err(|mistake| named(mistake.to_string()))
-        }
-        Body::Agent(_) => Err(named("this version runs no agents".to_owned())
-            .help("a file with `kind = \"playbook\"` needs no model")),
-    }
-}
-
-/// The file's limits; a playbook may take all the steps it has.
-fn limits(file: &RunFile, playbook: &Playbook) -> Limits {
-    let base = Limits::default();
-    let max_steps = base.max_steps.max(playbook.max_replies());
-    file.limits.over(Limits { max_steps, ..base })
-}
-
 fn not_started(error: &StartError) -> Fault {
     match error {
         StartError::Running { .. } => Fault::usage(error.to_string()),
@@ -124,17 +196,19 @@ fn not_started(error: &StartError) -> Fault {
 /// Prints the result of a run that ended before.
 fn again(args: &RunArgs, stored: &Outcome) -> Result<Exit, Fault> {
     output::note(&format!("run {} has ended before; this is its stored result", stored.run_id));
-    finish(args, stored)
+    finish(args, stored, &Watcher::new(args.json))
 }
 
 /// Prints the result, and tells it by the exit code.
-fn finish(args: &RunArgs, outcome: &Outcome) -> Result<Exit, Fault> {
+fn finish(args: &RunArgs, outcome: &Outcome, watcher: &Watcher) -> Result<Exit, Fault> {
     if args.json {
         output::line(&crate::json::finished(outcome).to_string())?;
     } else if outcome.status == RunStatus::Ok {
         let text = outcome.output.as_deref().unwrap_or_default();
         let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-        output::result(&format!("{text}{newline}"))?;
+        if !watcher.has_shown(text) {
+            output::result(&format!("{text}{newline}"))?;
+        }
     }
     Ok(Exit::of(outcome))
 }
