@@ -70,6 +70,9 @@ impl Reader for Stream {
         });
         self.refuse(text(delta, "/refusal"));
         for fragment in array(&delta["tool_calls"]) {
+            if draft.is_full() {
+                break;
+            }
             self.call(fragment, draft);
         }
         if let Some(reason) = choice["finish_reason"].as_str().filter(|reason| !reason.is_empty()) {

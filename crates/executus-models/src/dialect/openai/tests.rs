@@ -301,6 +301,15 @@ fn very_long_ids_are_one_call_too() {
     assert_eq!(made(&fragments).len(), 1);
 }
 
+/// One event can hold very many; the search for what each continues stays short.
+#[test]
+fn calls_without_end_are_cut() {
+    let fragment = |n: u32| json!({ "id": n.to_string(), "function": { "name": "f" } });
+    let reply = read(&[calls((0..50_000).map(fragment).collect()), end("tool_calls")]);
+    assert!(reply.cut.unwrap().contains("calls"));
+    assert!(reply.calls.len() < 5000);
+}
+
 #[test]
 fn broken_arguments_are_told() {
     let fragment =
