@@ -7,6 +7,9 @@ use crate::dialect::{Reader, json, text};
 use crate::draft::Draft;
 use crate::failure::Failure;
 
+#[cfg(test)]
+mod tests;
+
 /// How much of a refusal is kept, in bytes.
 const REFUSAL_BYTES: usize = 1024;
 /// How much of an id or a name is compared, in bytes.
