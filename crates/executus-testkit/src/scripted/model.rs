@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use executus_core::{Entry, Model, ModelError, Reply, Transcript, Turn};
+use executus_core::{Entry, Model, ModelError, Reply, Transcript, Turn, Usage};
 use parking_lot::Mutex;
 
 /// One line of a script.
@@ -15,6 +15,8 @@ pub enum Say {
     Reply(Reply),
     /// It answers this after a while.
     Slowly(Duration, Reply),
+    /// It fails this often, tells of it with what each attempt used, and then does the other thing.
+    Stumble(u32, Usage, Box<Self>),
     /// It sends these pieces, then answers with all of them.
     Pieces(Vec<String>),
     /// It fails.
@@ -92,7 +94,14 @@ impl ScriptedModel {
 impl Model for ScriptedModel {
     async fn decide(&self, turn: &Turn) -> Result<Reply, ModelError> {
         self.seen.lock().push(turn.transcript().clone());
-        match self.line(turn.transcript()) {
+        let mut line = self.line(turn.transcript());
+        while let Some(Say::Stumble(attempts, used, then)) = line {
+            for attempt in 0..attempts {
+                turn.attempt_failed("scripted", &format!("attempt {attempt}"), used);
+            }
+            line = Some(*then);
+        }
+        match line {
             Some(Say::Reply(reply)) => Ok(reply),
             Some(Say::Slowly(delay, reply)) => {
                 tokio::time::sleep(delay).await;
@@ -107,7 +116,7 @@ impl Model for ScriptedModel {
             }
             Some(Say::Fail(error)) => Err(error),
             Some(Say::Panic) => panic!("the script says so"),
-            Some(Say::Hang) => std::future::pending().await,
+            Some(Say::Hang | Say::Stumble(..)) => std::future::pending().await,
             None => {
                 let message = format!("the script has no line for step {}", turn.step());
                 Err(ModelError::Failed { message })

@@ -108,13 +108,14 @@ fn act(rng: &mut Rng, odd: bool) -> Do {
 fn run(rng: &mut Rng) -> RunPlan {
     let steps = rng.usize(0..=4);
     let mut script: Vec<_> = (0..steps).map(|_| step(rng)).collect();
-    script.push(match rng.u8(..10) {
+    let last = match rng.u8(..10) {
         0 => Say::Fail(ModelError::Unavailable { message: "simulated".into() }),
         1 => Say::Panic,
         2 => Say::Hang,
         3 => Say::Slowly(millis(rng, 400), answer(rng)),
         _ => Say::Reply(answer(rng)),
-    });
+    };
+    script.push(stumbling(rng, last));
     let strokes = (0..rng.usize(0..=2)).map(|_| {
         let after = millis(rng, 600);
         match rng.u8(..6) {
@@ -145,6 +146,17 @@ fn usage(rng: &mut Rng) -> Usage {
     Usage { input_tokens: rng.u64(..200), output_tokens: rng.u64(..100), ..Usage::default() }
 }
 
+/// The same, now and then after attempts that failed.
+fn stumbling(rng: &mut Rng, say: Say) -> Say {
+    match rng.u8(..6) {
+        0 => {
+            let used = if rng.bool() { usage(rng) } else { Usage::default() };
+            Say::Stumble(rng.u32(1..=3), used, Box::new(say))
+        }
+        _ => say,
+    }
+}
+
 fn step(rng: &mut Rng) -> Say {
     const NAMES: [&str; 7] = ["read", "put", "once", "once", "odd", "agent__child", "missing"];
     let mut reply = Reply::default().using(usage(rng));
@@ -155,7 +167,9 @@ fn step(rng: &mut Rng) -> Say {
             *broken = Some("simulated".into());
         }
     }
-    if rng.u8(..4) == 0 { Say::Slowly(millis(rng, 200), reply) } else { Say::Reply(reply) }
+    let say =
+        if rng.u8(..4) == 0 { Say::Slowly(millis(rng, 200), reply) } else { Say::Reply(reply) };
+    stumbling(rng, say)
 }
 
 fn process(rng: &mut Rng) -> Process {
