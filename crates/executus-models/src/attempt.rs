@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use executus_core::text::bounded_to;
 use executus_core::{ModelError, Reply, Turn};
-use executus_http::{Method, Request, Response};
+use executus_http::{HttpError, Method, Request, Response};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -137,7 +137,11 @@ impl<'a> Attempt<'a> {
                 let late = || Failure::late("the model said nothing", first);
                 timeout_at(due, response.chunk()).await.map_err(|_| late())?
             };
-            let chunk = chunk.map_err(|error| Failure::of_http(&error))?;
+            let chunk = match chunk {
+                // The end was said: what is missing is the end of the connection.
+                Err(HttpError::Dropped { .. }) if draft.finish.is_some() => None,
+                chunk => chunk.map_err(|error| Failure::of_http(&error))?,
+            };
             let mut take = |data: &str| {
                 has_begun = true;
                 if reader.is_over() || draft.is_full() {
