@@ -122,7 +122,8 @@ fn process<'a>(
             if text.value.is_empty() {
                 reader.problem(text.at, "the program's name is empty", "a program such as \"git\"");
             }
-            not_from_caller(reader, text, &template, params, "the program");
+            let names = template.names().count();
+            not_from_caller(reader, text, &template, names, params, "the program");
         }
         argv.push(template);
     }
@@ -155,13 +156,12 @@ fn http<'a>(
         let expected = "an address that begins with http://, https:// or a parameter of the run";
         let text = item.filled(reader, expected)?;
         let template = scope.template(reader, text);
-        if let Some(Part::Text(start)) = template.parts().first() {
-            if !(start.starts_with("http://") || start.starts_with("https://")) {
-                reader.problem(text.at, "`url` is no HTTP address", expected);
-            }
-        } else {
-            not_from_caller(reader, text, &template, params, "the server");
+        if let Some(Part::Text(start)) = template.parts().first()
+            && !(start.starts_with("http://") || start.starts_with("https://"))
+        {
+            reader.problem(text.at, "`url` is no HTTP address", expected);
         }
+        not_from_caller(reader, text, &template, in_server(&template), params, "the server");
         Some(template)
     });
     let headers = section.get("headers").map(|item| read_headers(reader, item, scope));
@@ -201,17 +201,40 @@ fn no_nul<'a>(reader: &mut Reader<'a>, text: Text<'a>, scope: &Scope) -> Templat
     scope.template(reader, text)
 }
 
-/// Notes the first placeholder that the caller of the tool, a model perhaps, would choose.
+/// How many placeholders of an address stand before its path.
+fn in_server(url: &Template) -> usize {
+    let (mut names, mut seen) = (0, String::new());
+    for part in url.parts() {
+        match part {
+            Part::Text(text) => seen.push_str(text),
+            Part::Name(_) => {
+                let server = seen.split_once("://").map_or(seen.as_str(), |(_, server)| server);
+                if server.contains(['/', '?', '#']) {
+                    break;
+                }
+                names += 1;
+                // Whatever it is, it is not nothing.
+                seen.push('x');
+            }
+        }
+    }
+    names
+}
+
+/// Notes the first of so many placeholders that the caller of the tool, a model perhaps, would
+/// choose.
 fn not_from_caller<'a>(
     reader: &mut Reader<'a>,
     text: Text<'a>,
     template: &Template,
+    first: usize,
     params: &[ParamDef],
     what: &str,
 ) {
     let offsets = Template::parse_located(text.value).1;
     let own = |name: &str| params.iter().any(|param| param.name == name);
-    if let Some((name, decoded)) = template.names().zip(offsets).find(|(name, _)| own(name)) {
+    let mut names = template.names().zip(offsets).take(first);
+    if let Some((name, decoded)) = names.find(|(name, _)| own(name)) {
         let message = format!("{what} cannot come from the tool's parameter `{name}`");
         let expected = "a fixed text or a parameter of the run here";
         reader.bad_reference(text.offset(decoded), message, expected);

@@ -222,6 +222,21 @@ fn whole_files_that_are_bad() {
             "`url` is no HTTP address",
         ),
         (
+            "a server from the caller",
+            "kind = \"agent\"\nname = \"x\"\nmodel = \"a:b\"\nprompt = \"p\"\n[[tool]]\nname = \"t\"\n\
+             kind = \"http\"\nmethod = \"GET\"\nurl = \"https://api.§{h}/x\"\n\
+             [tool.params]\nh = { type = \"string\" }\n",
+            "the server cannot come from the tool's parameter `h`",
+        ),
+        (
+            "a server's end from the caller",
+            "kind = \"agent\"\nname = \"x\"\nmodel = \"a:b\"\nprompt = \"p\"\n[params]\n\
+             base = { type = \"string\" }\n[[tool]]\nname = \"t\"\n\
+             kind = \"http\"\nmethod = \"GET\"\nurl = \"{base}§{h}/x\"\n\
+             [tool.params]\nh = { type = \"string\" }\n",
+            "the server cannot come from the tool's parameter `h`",
+        ),
+        (
             "a method that is none",
             "kind = \"agent\"\nname = \"x\"\nmodel = \"a:b\"\nprompt = \"p\"\n[[tool]]\nname = \"t\"\n\
              kind = \"http\"\nmethod = §\"get\"\nurl = \"http://x\"\n",

@@ -119,6 +119,19 @@ fn an_agent_reads_too() {
 }
 
 #[test]
+fn an_argument_may_stand_in_the_path_of_any_server() {
+    for url in ["{base}/{id}", "{base}?{id}", "{scheme}://{base}/x/{id}", "https://h/{id}"] {
+        let text = format!(
+            "kind = \"agent\"\nname = \"x\"\nmodel = \"a:b\"\nprompt = \"p\"\n\
+             [params]\nbase = {{ type = \"string\" }}\nscheme = {{ type = \"string\" }}\n\
+             [[tool]]\nname = \"t\"\nkind = \"http\"\nmethod = \"GET\"\nurl = \"{url}\"\n\
+             [tool.params]\nid = {{ type = \"string\" }}\n"
+        );
+        load(&text);
+    }
+}
+
+#[test]
 fn arguments_are_checked_and_completed() {
     let file = load(GOOD);
     let log = &file.tools[0];
