@@ -58,7 +58,7 @@ pub(crate) struct RunArgs {
     /// Take a model's answers whole, not as they come
     #[arg(long)]
     pub(crate) no_stream: bool,
-    /// Write what is decided to a file, which plays again with `--model scripted:FILE`
+    /// Write what the model says to a file, which plays again with `--model scripted:FILE`
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
     /// Deny every tool that is not `read_only`

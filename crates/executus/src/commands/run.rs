@@ -37,9 +37,9 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
     let bound = file
         .bind(&args.inputs, &|name| std::env::var(name).ok())
         .map_err(|mistake| Fault::usage(format!("{}: {mistake}", args.file.display())))?;
-    let decider = Decider::of(args, &file)?;
+    let mut decider = Decider::of(args, &file)?;
     let tools = tools::of_file(&file, &bound)?
-        .and(decider.tools)
+        .and(std::mem::take(&mut decider.tools))
         .map_err(|error| Fault::usage(error.to_string()))?;
     let labels = json!({
         "file": args.file.display().to_string(),
@@ -63,13 +63,9 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
         return again(args, &stored);
     }
 
-    let recording = record(args, &decider.model)?;
-    let model = match &recording {
-        Some(recording) => Arc::clone(recording) as Arc<dyn Model>,
-        None => decider.model,
-    };
+    let recording = decider.record(args, &file)?;
     let secrets = models::all(&bound.secrets).chain(decider.keys).collect();
-    let mut request = RunRequest::new(model)
+    let mut request = RunRequest::new(decider.model)
         .subject(Arc::clone(&file.name))
         .name(Arc::clone(&file.name))
         .caller(args.caller.as_str())
@@ -103,8 +99,13 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
         tracing::warn!("the database took too long to close");
     }
     watcher.end(&outcome)?;
-    if let Some(failure) = recording.and_then(|recording| recording.failure()) {
-        output::note(&format!("error: the recording is not complete: {failure}"));
+    if let Some((recording, path)) = recording.zip(args.record.as_deref()) {
+        let is_empty = || path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0);
+        if let Some(failure) = recording.failure() {
+            output::note(&format!("error: the recording is not complete: {failure}"));
+        } else if is_empty() {
+            output::note(&format!("{} is empty: no model was asked", path.display()));
+        }
     }
     finish(args, &outcome, &watcher)
 }
@@ -112,6 +113,8 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
 /// What decides a run, and what comes with it.
 struct Decider {
     model: Arc<dyn Model>,
+    /// The language model that a playbook asks, where it has one.
+    asked: Option<Arc<dyn Model>>,
     /// The names of the language models, in order.
     names: Vec<String>,
     keys: Vec<(String, Secret)>,
@@ -139,8 +142,8 @@ impl Decider {
         match (&file.body, models) {
             (Body::Playbook(_), models) => {
                 let (model, keys) = models.map(|models| (models.model, models.keys)).unzip();
-                let playbook = match model {
-                    Some(model) => Playbook::with_model(Arc::clone(file), model),
+                let playbook = match &model {
+                    Some(model) => Playbook::with_model(Arc::clone(file), Arc::clone(model)),
                     None => Playbook::new(Arc::clone(file)),
                 };
                 let playbook = playbook.map_err(|mistake| named(mistake.to_string()))?;
@@ -151,27 +154,44 @@ impl Decider {
                     tools: playbook.tools(),
                     limits: file.limits.over(Limits { max_steps, ..base }),
                     model: Arc::new(playbook),
+                    asked: model,
                     names,
                     keys: keys.unwrap_or_default(),
                 })
             }
             (Body::Agent(_), Some(Models { model, keys })) => {
-                Ok(Self { model, names, keys, tools: Vec::new(), limits })
+                Ok(Self { model, asked: None, names, keys, tools: Vec::new(), limits })
             }
             (Body::Agent(_), None) => Err(named("an agent needs a model".to_owned())
                 .help("name one with `model` in the file, or with --model")),
         }
     }
-}
 
-/// What writes a run down, if that was asked for.
-fn record(args: &RunArgs, model: &Arc<dyn Model>) -> Result<Option<Arc<Recording>>, Fault> {
-    let Some(path) = args.record.as_deref().filter(|_| !args.dry_run) else { return Ok(None) };
-    let recording = Recording::create(Arc::clone(model), path).map_err(|error| {
-        Fault::usage(format!("cannot record to {}: {error}", path.display()))
-            .help("name a file in a folder that you may write to with --record FILE")
-    })?;
-    Ok(Some(Arc::new(recording)))
+    /// Has the run written down, if that was asked for.
+    ///
+    /// What is written is what a script takes the place of, so that it plays again: the words of the
+    /// language model, also of one that a playbook asks. A playbook without one has its own replies
+    /// written.
+    fn record(
+        &mut self,
+        args: &RunArgs,
+        file: &Arc<RunFile>,
+    ) -> Result<Option<Arc<Recording>>, Fault> {
+        let Some(path) = args.record.as_deref().filter(|_| !args.dry_run) else { return Ok(None) };
+        let said = self.asked.as_ref().unwrap_or(&self.model);
+        let recording = Recording::create(Arc::clone(said), path).map_err(|error| {
+            Fault::usage(format!("cannot record to {}: {error}", path.display()))
+                .help("name a file in a folder that you may write to with --record FILE")
+        })?;
+        let recording = Arc::new(recording);
+        self.model = Arc::clone(&recording) as Arc<dyn Model>;
+        if self.asked.is_some() {
+            let playbook = Playbook::with_model(Arc::clone(file), Arc::clone(&self.model));
+            let playbook = playbook.map_err(|mistake| Fault::usage(mistake.to_string()))?;
+            self.model = Arc::new(playbook);
+        }
+        Ok(Some(recording))
+    }
 }
 
 fn load(args: &RunArgs) -> Result<Arc<RunFile>, Fault> {
