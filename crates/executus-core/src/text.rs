@@ -11,6 +11,9 @@ pub const MAX_ERROR_TEXT: usize = 4096;
 /// What stands where something was taken out.
 pub const REDACTED: &str = "[redacted]";
 
+/// What every note of a cut begins with.
+pub(crate) const CUT_MARK: &str = "… [cut";
+
 /// Cuts a text to [`MAX_ERROR_TEXT`] bytes and says how long it was.
 #[must_use]
 pub fn bounded(text: String) -> String {
