@@ -1,7 +1,6 @@
 //! The deciding part of a run: a language model, a playbook, a recording.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -102,7 +101,7 @@ impl ModelError {
     }
 }
 
-/// What a model decides from. Owns its data: cloning it is cheap and it may be kept.
+/// What a model decides from. It shares what the run has and copies nothing.
 #[derive(Debug)]
 pub struct Turn {
     pub(crate) shared: Arc<Shared>,
@@ -114,7 +113,6 @@ pub struct Turn {
     pub(crate) secrets: Secrets,
     pub(crate) step: u32,
     pub(crate) deadline: Timestamp,
-    pub(crate) deltas: AtomicU32,
 }
 
 impl Turn {
@@ -150,7 +148,6 @@ impl Turn {
             secrets: self.secrets.clone(),
             step: self.step,
             deadline: self.deadline,
-            deltas: AtomicU32::new(self.deltas.load(Ordering::Relaxed)),
         }
     }
 
@@ -191,31 +188,32 @@ impl Turn {
     }
 
     /// Sends a piece of the answer to those who watch. Lossy: a slow watcher misses some.
+    ///
+    /// A sensitive value is hidden also where it comes in several pieces: what may be the beginning
+    /// of one is sent with the next piece, or when the step is decided.
     pub fn delta(&self, text: &str) {
-        self.shared.emit(|| Event::Delta {
-            step: self.step,
-            index: self.deltas.fetch_add(1, Ordering::Relaxed),
-            text: self.secrets.redact(text.to_owned()),
-        });
+        self.shared.say(self.step, text, &self.secrets);
     }
 
     /// Says that an attempt to decide this step failed: before another one is made, before the
     /// error is returned, or when the decision is dropped in the middle. What the attempt used
-    /// counts for the run, whatever becomes of the step.
+    /// counts for the run, whatever becomes of the step; what is told after the decision counts for
+    /// the next one, if there is one.
     pub fn attempt_failed(&self, model: impl Into<Arc<str>>, error: &str, usage: Usage) {
         let (step, model) = (self.step, model.into());
-        let error = text::bounded(self.secrets.redact(error.to_owned()));
+        let error = self.secrets.redact(error.to_owned());
+        let error = text::bounded(text::scrub(&error).into_owned());
         self.shared.emit(|| Event::AttemptFailed {
             step,
             model: Arc::clone(&model),
             error: error.clone(),
         });
-        self.shared.attempted(Attempt { step, model, error, usage });
+        self.shared.deciding().attempted(Attempt { step, model, error, usage });
     }
 
     /// Tells those who watch to forget the pieces of this step: the answer starts again.
     pub fn reset(&self) {
-        self.deltas.store(0, Ordering::Relaxed);
+        self.shared.unsay();
         self.shared.emit(|| Event::DeltaReset { step: self.step });
     }
 }

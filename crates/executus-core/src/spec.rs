@@ -34,8 +34,9 @@ pub struct Limits {
     pub concurrency: u32,
     /// Bytes of one tool result: 256 KiB. A longer one is cut, with a note of its length.
     pub max_result_bytes: u64,
-    /// Bytes of one model reply, its text and its arguments each: 1 MiB. A longer text is cut,
-    /// with a note, and is no good final answer; longer arguments are answered with an error.
+    /// Bytes of one model reply: of its text, and of the arguments of all its calls: 1 MiB each. A
+    /// longer text is cut, with a note, and is no good final answer; a call whose arguments do not
+    /// fit any more is answered with an error.
     #[serde(default = "Limits::reply_bytes")]
     pub max_reply_bytes: u64,
     /// Bytes of the transcript that a further step may begin with: 16 MiB. A longer one ends the

@@ -57,6 +57,13 @@ pub struct Call {
     pub broken: Option<Arc<str>>,
 }
 
+impl Call {
+    /// The bytes of its arguments, roughly, and of its signature.
+    pub(crate) fn size(&self) -> usize {
+        json_size(&self.args) + self.signature.as_ref().map_or(0, |signature| signature.len())
+    }
+}
+
 /// A text in a call's arguments that holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,18 +203,19 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// The bytes of what it says, roughly: texts, arguments and data.
+    /// The bytes of what it says, roughly: texts, arguments, data and errors.
     pub(crate) fn size(&self) -> u64 {
         let bytes = match self {
             Self::Reply(reply) => {
-                let args: usize = reply.calls.iter().map(|call| json_size(&call.args)).sum();
-                reply.text.len() + args
+                let calls: usize = reply.calls.iter().map(Call::size).sum();
+                reply.text.len() + calls
             }
             Self::Result(acted) => match &acted.outcome {
                 CallOutcome::Output(output) => {
                     output.text.len() + output.data.as_ref().map_or(0, json_size)
                 }
-                CallOutcome::Failed(_) | CallOutcome::Unknown => 0,
+                CallOutcome::Failed(error) => error.to_string().len(),
+                CallOutcome::Unknown => 0,
             },
             Self::Steer(steer) => steer.text.len(),
         };

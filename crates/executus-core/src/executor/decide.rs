@@ -1,18 +1,15 @@
 //! Deciding: what comes before the model is asked, the question, and what follows from the answer.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-
-use serde_json::Value;
 
 use super::isolate::{Panicked, isolate};
 use super::life::{Flow, Life};
+use super::reply::{cap, hide};
 use super::shared::stop;
 use crate::event::Event;
 use crate::model::{ModelError, Turn};
 use crate::record::{Attempt, Decided, Fact};
 use crate::status::{ErrorKind, RunError, RunStatus};
-use crate::text;
 use crate::tool::Effect;
 use crate::transcript::{Reply, Steer, Usage};
 
@@ -26,6 +23,7 @@ impl Life {
                 return Ok(());
             }
         }
+        self.shared.unsay();
         self.shared.emit(|| Event::StepStarted { step });
 
         let turn = Turn {
@@ -37,20 +35,17 @@ impl Life {
             secrets: self.secrets.clone(),
             step,
             deadline: self.stops.deadline(),
-            deltas: AtomicU32::new(0),
         };
         let mut effect = isolate(|| self.model.decide(&turn));
         let attempt = self.stops.attempt(&mut effect, None).await;
         drop(effect);
         drop(turn);
-        let attempts = self.shared.take_attempts();
+        let attempts = self.shared.deciding().take_attempts();
         let attempted = !attempts.is_empty();
-        if attempted {
-            Box::pin(self.note_attempts(attempts)).await?;
-        }
-        if self.run.end().is_some() {
-            return attempt.stop.map_or(Ok(()), Err);
-        }
+        let told = match attempted {
+            true => Box::pin(self.note_attempts(step, attempts)).await,
+            false => Ok(()),
+        };
         let noted = match attempt.result {
             Some(result) => {
                 let (fact, usage) = self.decided(step, result);
@@ -63,11 +58,13 @@ impl Life {
                     Box::pin(self.note_and_charge(fact, usage)).await
                 }
             }
+            // A child has no hold of its own that would be settled with what it used in vain.
+            None if attempted && self.parent_hold.is_some() => Box::pin(self.charge()).await,
             None => Ok(()),
         };
         match attempt.stop {
             Some(stop) => Err(stop),
-            None => noted,
+            None => told.and(noted),
         }
     }
 
@@ -84,16 +81,17 @@ impl Life {
         Ok(())
     }
 
-    /// Takes in what failed on the way to a decision, or to none.
-    async fn note_attempts(&mut self, attempts: Vec<Attempt>) -> Flow {
-        for mut attempt in attempts {
-            attempt.error = text::scrub(&attempt.error).into_owned();
-            self.note(Fact::Attempted(Arc::new(attempt))).await?;
-            if self.run.end().is_some() {
-                break;
-            }
+    /// Takes in what failed on the way to a decision, or to none. All of it counts, whether or not
+    /// it can be recorded.
+    async fn note_attempts(&mut self, step: u32, attempts: Vec<Attempt>) -> Flow {
+        let mut flow = Ok(());
+        for attempt in attempts {
+            // One that was told late, by a part that outlived its step, counts for this one.
+            let attempt = Attempt { step, ..attempt };
+            let noted = self.note(Fact::Attempted(Arc::new(attempt))).await;
+            flow = flow.and(noted);
         }
-        Ok(())
+        flow
     }
 
     fn is_charged(&self) -> bool {
@@ -167,13 +165,9 @@ impl Life {
     }
 
     fn replied(&mut self, step: u32, mut reply: Reply) -> (Fact, Option<Usage>) {
-        if !self.secrets.is_empty() {
-            reply.text = self.secrets.redact(reply.text);
-            for call in &mut reply.calls {
-                call.args = self.secrets.redact_json(std::mem::take(&mut call.args));
-            }
-        }
-        cap(&mut reply, self.run.spec().limits.max_reply_bytes);
+        hide(&mut reply, &self.secrets, &self.tools);
+        cap(&mut reply, self.run.spec().limits.max_reply_bytes, &self.tools);
+        self.shared.said(step);
         let mut effects = std::mem::take(&mut self.effects);
         effects.extend(reply.calls.iter().map(|call| {
             self.tools.get(&call.name).map_or(Effect::ReadOnly, |tool| tool.spec().effect)
@@ -214,24 +208,6 @@ impl Life {
             None => {
                 Err(stop(RunStatus::Error, ErrorKind::Budget, "the budget did not answer in time"))
             }
-        }
-    }
-}
-
-/// Keeps a reply within its limit: a longer text is cut and no longer whole, longer arguments are
-/// not those of a call that can be made.
-fn cap(reply: &mut Reply, max: u64) {
-    let max = usize::try_from(max).unwrap_or(usize::MAX);
-    if reply.text.len() > max {
-        reply.text = text::bounded_to(std::mem::take(&mut reply.text), max);
-        reply.cut.get_or_insert_with(|| format!("it is longer than {max} bytes").into());
-    }
-    for call in &mut reply.calls {
-        let size = text::json_size(&call.args);
-        if size > max {
-            call.args = Value::Object(serde_json::Map::new());
-            let error = format!("the arguments have {size} bytes, {max} are allowed");
-            call.broken = Some(error.into());
         }
     }
 }

@@ -13,11 +13,12 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::deciding::Deciding;
 use super::finalizer::{Finalizer, FinalizerPhase};
 use super::tally::LiveTally;
 use super::{Inner, Settled};
 use crate::event::Event;
-use crate::record::{Attempt, Stop};
+use crate::record::Stop;
 use crate::spec::RunSpec;
 use crate::status::{ErrorKind, Outcome, RunError, RunStatus, Stats};
 use crate::time::{Clock, Timestamp};
@@ -37,8 +38,6 @@ struct Cell {
     claimed: Option<Arc<Outcome>>,
     settled: Option<Settled>,
     steering: VecDeque<Arc<Steer>>,
-    /// Attempts to decide that failed since the task last looked.
-    attempts: Vec<Attempt>,
     finalizers: Vec<Finalizer>,
     children: Vec<Arc<Shared>>,
     /// The run's task, waiting for an effect.
@@ -72,7 +71,6 @@ pub(crate) struct Shared {
     /// Whether a stop was asked for or the outcome is claimed; set before the token is cancelled.
     stopping: AtomicBool,
     steered: AtomicBool,
-    attempted: AtomicBool,
     /// A life that goes on with a kept run: until it knows whether an earlier one had ended the
     /// run, no caller's timer decides how it ends.
     held: AtomicBool,
@@ -81,6 +79,7 @@ pub(crate) struct Shared {
     clock: Clock,
     deadline: Timestamp,
     tally: LiveTally,
+    deciding: Deciding,
     events: Option<broadcast::Sender<Event>>,
     cell: Mutex<Cell>,
 }
@@ -104,12 +103,12 @@ impl Shared {
             executor,
             stopping: AtomicBool::new(false),
             steered: AtomicBool::new(false),
-            attempted: AtomicBool::new(false),
             held: AtomicBool::new(false),
             token: OnceLock::new(),
             clock,
             deadline,
             tally: LiveTally::default(),
+            deciding: Deciding::default(),
             events,
             cell: Mutex::default(),
         }
@@ -197,6 +196,10 @@ impl Shared {
 
     pub(crate) fn tally(&self) -> &LiveTally {
         &self.tally
+    }
+
+    pub(crate) const fn deciding(&self) -> &Deciding {
+        &self.deciding
     }
 
     /// Whether somebody may watch the events.
@@ -292,28 +295,6 @@ impl Shared {
 
     pub(crate) fn next_steer(&self) -> Option<Arc<Steer>> {
         self.cell.lock().steering.pop_front()
-    }
-
-    /// Notes an attempt to decide that failed. Beyond a number of them only what they used counts.
-    pub(crate) fn attempted(&self, attempt: Attempt) {
-        const MOST: usize = 64;
-        {
-            let attempts = &mut self.cell.lock().attempts;
-            let full = attempts.len() >= MOST;
-            match attempts.last_mut().filter(|_| full) {
-                Some(last) => last.usage.add(&attempt.usage),
-                None => attempts.push(attempt),
-            }
-        }
-        self.attempted.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn take_attempts(&self) -> Vec<Attempt> {
-        if !self.attempted.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        self.attempted.store(false, Ordering::Release);
-        std::mem::take(&mut self.cell.lock().attempts)
     }
 
     pub(crate) fn register(&self, finalizer: Finalizer) {

@@ -1,7 +1,6 @@
 //! Models and tools called by hand, without a run around them.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
 use super::shared::Shared;
 use super::{Executor, RunRequest};
@@ -44,6 +43,7 @@ impl Standalone {
     /// What a [`Model`](crate::Model) is asked with for this step, from 1.
     #[must_use]
     pub fn turn(&self, step: u32, transcript: &Transcript, tools: &Toolbox) -> Turn {
+        self.shared.unsay();
         Turn {
             shared: Arc::clone(&self.shared),
             spec: Arc::clone(self.shared.spec()),
@@ -53,7 +53,6 @@ impl Standalone {
             secrets: self.secrets.clone(),
             step,
             deadline: self.shared.deadline(),
-            deltas: AtomicU32::new(0),
         }
     }
 

@@ -13,8 +13,9 @@ impl Run {
     /// Takes in what happened at a time.
     ///
     /// Facts of one step commute: calls may be answered in any order. A fact of the loop that is
-    /// later than the deadline is taken in and ends the run as `timeout`. Only a [`Fact::Stopped`]
-    /// changes an end, and only until the first [`Fact::Settled`].
+    /// later than the deadline is taken in and ends the run as `timeout`; a failed attempt leaves
+    /// that to what follows it. Only a [`Fact::Stopped`] changes an end, and only until the first
+    /// [`Fact::Settled`].
     ///
     /// # Errors
     /// [`Misuse`] when the fact cannot follow those before it; the state is then as it was.
@@ -56,12 +57,12 @@ impl Run {
             Fact::Settled { phase, .. } => self.settled(*phase),
             Fact::Resumed { attempt, deadline, .. } => self.resumed(*attempt, *deadline),
         };
-        self.taken(
-            at,
-            fits,
-            fact.kind(),
-            !matches!(fact, Fact::Settled { .. } | Fact::Resumed { .. }),
-        )
+        let in_loop = !matches!(
+            fact,
+            // What decided the step, or stopped the run, comes next and is not to be lost.
+            Fact::Attempted(_) | Fact::Settled { .. } | Fact::Resumed { .. }
+        );
+        self.taken(at, fits, fact.kind(), in_loop)
     }
 
     /// As [`apply`](Self::apply), for whoever does not need the fact any more. Gives the room of
@@ -272,6 +273,9 @@ impl Run {
             match self.verdict().or_else(|| self.denial()) {
                 Some(stop) => self.finish(self.state.last_at, stop),
                 None => self.close_step(),
+            }
+            if self.state.open.is_empty() {
+                self.check_history(self.state.last_at);
             }
         }
         true

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use executus_core::digest::Digest;
 use executus_core::machine::{Digester, FoldError, Misuse};
-use executus_core::record::{Decided, Gate, Stop};
+use executus_core::record::{Attempt, Decided, Gate, Stop};
 use executus_core::transcript::{Acted, CallOutcome};
 use executus_core::{
     Effect, Entry, ErrorKind, Fact, Key, Next, Phase, Record, Reply, Run, RunError, RunId, RunSpec,
@@ -155,7 +155,9 @@ fn a_decided_end_outlives_an_interruption() {
     let final_answer = vec![decided(1, 0)];
     let denied = vec![decided(1, 1), acted(1, 0, denial())];
     let mut spec = spec();
+    let mut narrow = spec.clone();
     spec.limits.max_steps = 1;
+    narrow.limits.max_history_bytes = 3;
     let cases = [
         (admitted(), final_answer, RunStatus::Ok, None),
         (admitted(), denied, RunStatus::Error, Some(ErrorKind::Denied)),
@@ -169,6 +171,16 @@ fn a_decided_end_outlives_an_interruption() {
             RunStatus::Error,
             Some(ErrorKind::StepLimit),
         ),
+        (
+            {
+                let mut run = Run::new(Arc::new(narrow));
+                feed(&mut run, [Gate::Record, Gate::Reserve].map(Fact::Admitted));
+                run
+            },
+            vec![decided(1, 1), found(1, 0)],
+            RunStatus::Error,
+            Some(ErrorKind::ContextOverflow),
+        ),
     ];
     for (mut run, facts, status, kind) in cases {
         feed(&mut run, facts);
@@ -180,6 +192,31 @@ fn a_decided_end_outlives_an_interruption() {
         assert_eq!((end.stop.status, end.stop.error.as_ref().map(|it| it.kind)), (status, kind));
         assert_eq!(run.plan(), Next::Settle(Phase::Finishing));
     }
+}
+
+/// A failed attempt counts and ends nothing, however late: what it led to comes next.
+#[test]
+fn a_late_attempt_counts_and_leaves_the_end_to_what_follows() {
+    let attempted = |step, tokens| {
+        let usage = Usage { input_tokens: tokens, ..Usage::default() };
+        let (model, error) = ("other".into(), "away".into());
+        Fact::Attempted(Arc::new(Attempt { step, model, error, usage }))
+    };
+    for (last, output) in [(decided(1, 0), 5), (stopped(RunStatus::Timeout), 0)] {
+        let mut run = admitted();
+        let late = run.deadline().after(TICK);
+        for tokens in [3, 4] {
+            run.apply(late, &attempted(1, tokens)).unwrap();
+            assert_eq!(run.plan(), Next::Decide { step: 1 });
+        }
+        run.apply(late, &last).unwrap();
+        assert_eq!(run.end().unwrap().stop.status, RunStatus::Timeout);
+        assert_eq!((run.tally().input_tokens, run.tally().output_tokens), (7, output));
+        let (reached, misuse) = (digest(&run), run.apply(late, &attempted(1, 1)));
+        assert!(misuse.is_err(), "it is over");
+        assert_eq!(digest(&run), reached);
+    }
+    assert!(admitted().apply(spec().started_at.after(TICK), &attempted(2, 1)).is_err());
 }
 
 /// The model reads of every call that it asked for, even of those that nobody performs any more.

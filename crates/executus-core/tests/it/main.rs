@@ -7,6 +7,7 @@ mod budget_model;
 mod checkpoint;
 mod conformance;
 mod critic;
+mod deciding;
 mod delivery;
 mod faults;
 mod machine;
