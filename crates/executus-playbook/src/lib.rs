@@ -9,11 +9,10 @@
 //! environment and knows no language model.
 
 mod diagnostic;
-mod literal;
-mod source;
-
 mod duration;
+mod literal;
 mod name;
+mod source;
 mod template;
 mod value;
 
