@@ -112,7 +112,9 @@ impl Model for ChatModel {
             let Some(wait) = waits.next(&failure, turn.remaining()) else {
                 return Err(failure.error);
             };
-            tracing::debug!(model = %settings.label, error = %failure.error, ?wait, "asking again");
+            // The provider's words, which may repeat what a tool has told the model.
+            let error = || turn.secrets().redact(failure.error.to_string());
+            tracing::debug!(model = %settings.label, error = error(), ?wait, "asking again");
             turn.reset();
             tokio::time::sleep(wait).await;
         }
