@@ -8,6 +8,37 @@ const STATUSES: usize = RunStatus::ALL.len();
 const BUCKETS: usize = Durations::BOUNDS_MS.len() + 1;
 
 /// Counts of an executor since it was built.
+///
+/// A host exports them as it likes; as text for Prometheus, say:
+///
+/// ```
+/// use executus_core::{RunStatus, executor::{Counts, Durations}};
+///
+/// fn prometheus(counts: &Counts) -> String {
+///     let mut text = format!(
+///         "executus_runs_started_total {}\nexecutus_runs_active {}\n",
+///         counts.started, counts.active,
+///     );
+///     for status in RunStatus::ALL {
+///         let durations = &counts.durations[status as usize];
+///         let mut below = 0;
+///         for (bound, count) in Durations::BOUNDS_MS.iter().zip(durations.buckets) {
+///             below += count;
+///             text += &format!(
+///                 "executus_run_duration_ms_bucket{{status=\"{status}\",le=\"{bound}\"}} {below}\n"
+///             );
+///         }
+///         let (sum, count) = (durations.sum_ms, durations.count());
+///         text += &format!(
+///             "executus_run_duration_ms_bucket{{status=\"{status}\",le=\"+Inf\"}} {count}\n\
+///              executus_run_duration_ms_sum{{status=\"{status}\"}} {sum}\n\
+///              executus_run_duration_ms_count{{status=\"{status}\"}} {count}\n"
+///         );
+///     }
+///     text
+/// }
+/// assert!(prometheus(&Counts::default()).contains("executus_runs_active 0"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Runs started, resumed ones included.
