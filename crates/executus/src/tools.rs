@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use executus_core::{Tool, Toolbox};
+use executus_core::{Limits, Tool, Toolbox};
 use executus_http::{Client, HttpTool, Method};
 use executus_playbook::{
     Bound, HttpMethod, Part, RunFile, Template, ToolDef, ToolKind, value_text,
 };
-use executus_process::{Argument, Environment, ProcessTool};
+use executus_process::{Argument, Environment, OutputLimits, ProcessTool};
 
 use crate::fault::Fault;
 use crate::models::all;
+
+/// What a mark takes that says how long a cut result was, in bytes.
+const MARK: usize = 64;
 
 /// The tools that a file declares, with the run's parameters bound.
 ///
@@ -18,7 +21,11 @@ use crate::models::all;
 /// A tool that cannot work, or of a kind that this host does not have.
 pub(crate) fn of_file(file: &RunFile, bound: &Bound) -> Result<Toolbox, Fault> {
     let client = client()?;
-    let tools = file.tools.iter().map(|tool| make(tool, bound, &client));
+    // A tool knows how much it had to say; cut again by the run, its result would be marked with
+    // the length of what the tool kept.
+    let most = file.limits.over(Limits::default()).max_result_bytes;
+    let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(MARK);
+    let tools = file.tools.iter().map(|tool| make(tool, bound, &client, most));
     let tools = tools.collect::<Result<Vec<_>, _>>()?;
     Toolbox::new(tools).map_err(|error| Fault::usage(error.to_string()))
 }
@@ -29,13 +36,20 @@ fn client() -> Result<Client, Fault> {
     client.map_err(|error| Fault::error(format!("no HTTP client: {error}")))
 }
 
-fn make(tool: &ToolDef, bound: &Bound, client: &Client) -> Result<Arc<dyn Tool>, Fault> {
+/// A tool whose results keep this many bytes at most.
+fn make(
+    tool: &ToolDef,
+    bound: &Bound,
+    client: &Client,
+    most: usize,
+) -> Result<Arc<dyn Tool>, Fault> {
     match &tool.kind {
         ToolKind::Process { argv, cwd, env } => {
             let environment = env.iter().fold(Environment::default(), Environment::allow);
             let mut process = ProcessTool::builder(tool.spec())
                 .arguments(argv.iter().map(argument))
-                .environment(environment);
+                .environment(environment)
+                .output_limits(OutputLimits { stdout: most, ..OutputLimits::default() });
             if let Some(cwd) = cwd {
                 process = process.current_dir(argument(cwd));
             }
@@ -51,6 +65,7 @@ fn make(tool: &ToolDef, bound: &Bound, client: &Client) -> Result<Arc<dyn Tool>,
         ToolKind::Http { method, url, headers } => {
             let mut http = HttpTool::builder(tool.spec(), client.clone())
                 .method(http_method(*method))
+                .max_body(most)
                 .url(target(url));
             for (name, value) in headers {
                 http = http.header(name, target(value));
