@@ -1,9 +1,12 @@
 //! The binary as a process, on real files, repositories and databases.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod agent;
 mod ending;
+mod examples;
 mod idempotency;
 mod records;
+mod recovery;
 mod replay;
 mod report;
 mod secrets;

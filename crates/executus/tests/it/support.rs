@@ -8,6 +8,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod scene;
+
+pub(crate) use scene::{Explained, KEY, Scene, Started, WAYS, Way, at_once};
+
 /// A folder of its own with a data folder in it.
 pub(crate) struct Home(TempDir);
 
@@ -52,6 +56,9 @@ impl Home {
             .env("HOME", self.path())
             .env_remove("EXECUTUS_LOG")
             .stdin(Stdio::null());
+        for variable in scene::VARIABLES {
+            command.env_remove(variable);
+        }
         command
     }
 

@@ -1,0 +1,14 @@
+//! Agents: the binary against servers that speak as providers do, over real connections.
+
+mod again;
+mod calls;
+mod faults;
+mod limits;
+mod models;
+mod recording;
+mod screen;
+mod secrets;
+mod size;
+mod stops;
+mod usage;
+mod web;
