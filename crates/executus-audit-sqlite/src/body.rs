@@ -227,6 +227,7 @@ impl<'a> Failure<'a> {
             ToolError::UnknownTool { .. } => "unknown_tool",
             ToolError::Denied { .. } => "denied",
             ToolError::Timeout { .. } => "timeout",
+            ToolError::Unknown { .. } => "unknown",
             ToolError::Panicked { .. } => "panicked",
             ToolError::NotConfigured { .. } => "not_configured",
             _ => "failed",

@@ -181,6 +181,13 @@ pub enum ToolError {
         /// How long it may take.
         limit_ms: u64,
     },
+    /// The call failed, and may have had its effect all the same: the way back broke, say. A call
+    /// that counts is not to be made again.
+    #[error("{message}")]
+    Unknown {
+        /// What happened.
+        message: String,
+    },
     /// The tool panicked.
     #[error("the tool panicked: {message}")]
     Panicked {
@@ -215,6 +222,7 @@ impl ToolError {
             Self::Arguments { .. }
             | Self::UnknownTool { .. }
             | Self::Denied { .. }
+            | Self::Unknown { .. }
             | Self::Panicked { .. }
             | Self::NotConfigured { .. } => false,
         }

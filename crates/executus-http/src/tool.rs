@@ -46,7 +46,8 @@ const LAST_WORD: Duration = Duration::from_millis(250);
 ///
 /// **Repeating**: a call that is not read-only and no `GET` carries `idempotency-key`, the same
 /// whenever it is repeated. When a call of [`Effect::Once`] fails and the server can have seen it,
-/// its error says that it may have been carried out, and that it is not to be repeated.
+/// its error says that it may have been carried out; without a whole answer it is
+/// [`ToolError::Unknown`].
 ///
 /// **Time**: the limits of the client, the spec's timeout and the run's deadline, whichever is
 /// first. **Cancellation**: when the future is dropped the request is given up, its connection
@@ -162,7 +163,7 @@ impl HttpTool {
     fn out_of_time(&self, address: &str, limit: Duration) -> ToolError {
         if self.spec.effect == Effect::Once {
             let message = format!("{address} gave no result within {limit:?}{MAY_HAVE_HAPPENED}");
-            return ToolError::failed(message);
+            return ToolError::Unknown { message };
         }
         ToolError::Timeout { limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) }
     }

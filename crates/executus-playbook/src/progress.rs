@@ -178,7 +178,8 @@ fn shown(step: &StepDef, error: String, known: &Known<'_>) -> String {
 fn is_open(step: &StepDef, acted: &Acted) -> bool {
     let unknown = matches!(
         acted.outcome,
-        CallOutcome::Unknown | CallOutcome::Failed(ToolError::Timeout { .. })
+        CallOutcome::Unknown
+            | CallOutcome::Failed(ToolError::Timeout { .. } | ToolError::Unknown { .. })
     );
     let once = match &step.kind {
         StepKind::Call { tool, .. } => tool.effect == Effect::Once,

@@ -380,6 +380,7 @@ fn clean_error(error: ToolError, secrets: &Secrets) -> ToolError {
         ToolError::Denied { code, message, ends_run } => {
             ToolError::Denied { code, message: clean(message), ends_run }
         }
+        ToolError::Unknown { message } => ToolError::Unknown { message: clean(message) },
         ToolError::Panicked { message } => ToolError::Panicked { message: clean(message) },
         ToolError::NotConfigured { message } => {
             ToolError::NotConfigured { message: clean(message) }

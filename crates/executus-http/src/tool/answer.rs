@@ -78,7 +78,7 @@ pub(super) fn failed(error: &HttpError, effect: Effect) -> ToolError {
         // Only the call's values can make a request that was possible impossible.
         HttpError::Request { message } => ToolError::arguments(message),
         _ if effect == Effect::Once && error.was_sent() => {
-            ToolError::failed(format!("{error}{MAY_HAVE_HAPPENED}"))
+            ToolError::Unknown { message: format!("{error}{MAY_HAVE_HAPPENED}") }
         }
         _ => ToolError::Failed { message: error.to_string(), retryable: error.retry() },
     }
@@ -118,6 +118,7 @@ impl Redactions<'_> {
                 ToolError::Failed { message: self.text(message), retryable }
             }
             ToolError::Arguments { message } => ToolError::arguments(self.text(message)),
+            ToolError::Unknown { message } => ToolError::Unknown { message: self.text(message) },
             other => other,
         }
     }

@@ -129,19 +129,22 @@ async fn a_second_attempt_may_succeed() {
     assert_eq!(ran.gap(1), Duration::from_millis(20));
 }
 
-/// Whether a timed-out call of a `once` tool had its effect is not known: it is not made again.
+/// Whether a call of a `once` tool that timed out or got lost had its effect is not known: it is not
+/// made again.
 #[tokio::test(start_paused = true)]
 async fn an_unknown_outcome_is_not_retried() {
-    for (effect, calls, error) in [
-        ("once", 1, "the outcome is unknown: the call was cut off"),
-        ("idempotent", 2, "no result within 1000 ms"),
+    for (effect, answer, calls, error) in [
+        ("once", "hang", 1, "the outcome is unknown: the call was cut off"),
+        ("idempotent", "hang", 2, "no result within 1000 ms"),
+        ("once", "lost", 1, "lost"),
+        ("idempotent", "lost", 2, "lost"),
     ] {
         let text = GOOD.replace(
             "name = \"count\"",
             &format!("name = \"count\"\ntimeout = \"1s\"\neffect = \"{effect}\""),
         );
         let bench =
-            Bench::new(&text, &[("log", &[Ok("a b")]), ("count", &[Ok("hang"), Ok("hang")])]);
+            Bench::new(&text, &[("log", &[Ok("a b")]), ("count", &[Ok(answer), Ok(answer)])]);
         let ran = bench.run(bench.playbook()).await;
         assert_eq!(ran.error(), format!("step 2 \"total\" failed: {error}"));
         assert_eq!(ran.seen.iter().filter(|seen| seen.tool == "count").count(), calls);

@@ -158,6 +158,7 @@ impl Tool for Answering {
         let answer = self.answers.lock().pop_front();
         match answer {
             Some(Ok(text)) if text == "hang" => std::future::pending().await,
+            Some(Ok(message)) if message == "lost" => Err(ToolError::Unknown { message }),
             Some(answer) => answer.map(ToolOutput::text),
             None => Ok(ToolOutput::text(args.to_string())),
         }
