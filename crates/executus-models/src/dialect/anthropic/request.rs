@@ -6,8 +6,6 @@ use serde_json::{Map, Value, json};
 use crate::ask::Ask;
 use crate::conversation::{Answered, Asked, Message};
 
-/// How long an answer may get when nobody says: the API wants a number.
-const MAX_TOKENS: u32 = 8192;
 /// Said where the user would say nothing, or has not yet answered.
 const GO_ON: &str = "Go on.";
 
@@ -35,7 +33,7 @@ pub(super) fn body(ask: &Ask<'_>) -> Value {
     let message = |(role, content): Turn| json!({ "role": role, "content": content });
     let mut body = json!({
         "model": ask.model,
-        "max_tokens": ask.max_output_tokens.unwrap_or(MAX_TOKENS),
+        "max_tokens": ask.max_output_tokens.unwrap_or_else(|| max_tokens(ask.model)),
         "messages": turns.into_iter().map(message).collect::<Vec<_>>(),
         "stream": ask.stream,
     });
@@ -46,6 +44,14 @@ pub(super) fn body(ask: &Ask<'_>) -> Value {
         body["tools"] = Value::Array(tools);
     }
     body
+}
+
+/// How long an answer may get when nobody says: the API wants a number, and refuses one above what
+/// the model can.
+fn max_tokens(model: &str) -> u32 {
+    // Some gateways put something before the name.
+    let Some((_, version)) = model.split_once("claude-3-") else { return 32_000 };
+    if version.starts_with(['5', '7']) { 8192 } else { 4096 }
 }
 
 fn cache(block: Option<&mut Value>) {
@@ -174,7 +180,7 @@ mod tests {
         let cached = json!({"type": "ephemeral"});
         let expected = json!({
             "model": "claude",
-            "max_tokens": 8192,
+            "max_tokens": 32_000,
             "stream": true,
             "system": [{"type": "text", "text": "be kind", "cache_control": cached}],
             "tools": [
@@ -220,6 +226,23 @@ mod tests {
             ],
         });
         assert_eq!(body_of(Some("be kind"), messages, tools), expected);
+    }
+
+    #[test]
+    fn each_model_is_asked_for_as_much_as_it_can() {
+        for (model, most) in [
+            ("claude-sonnet-4-5", 32_000),
+            ("claude-opus-4-1-20250805", 32_000),
+            ("claude-haiku-4-5", 32_000),
+            ("another-one", 32_000),
+            ("claude-3-7-sonnet-latest", 8192),
+            ("claude-3-5-haiku-20241022", 8192),
+            ("claude-3-haiku-20240307", 4096),
+            ("claude-3-opus-latest", 4096),
+            ("anthropic.claude-3-5-sonnet-20240620-v1:0", 8192),
+        ] {
+            assert_eq!(max_tokens(model), most, "{model}");
+        }
     }
 
     #[test]
