@@ -37,9 +37,14 @@ impl Price {
 ///
 /// Those of [`listed`](Self::listed) are the public list prices for text on the day
 /// [`LISTED_ON`](Self::LISTED_ON): without discounts, tiers for long prompts, batches or surcharges
-/// for writing to a cache. A host that pays otherwise gives its own. Ollama costs nothing.
+/// for writing to a cache. A host that pays otherwise gives its own. Ollama costs nothing unless the
+/// host says so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Prices(BTreeMap<String, Price>);
+pub struct Prices {
+    /// The host's own.
+    own: BTreeMap<String, Price>,
+    listed: BTreeMap<String, Price>,
+}
 
 impl Prices {
     /// The day of the listed prices.
@@ -60,13 +65,13 @@ impl Prices {
                 Price { input: micros(*input), cached: micros(*cached), output: micros(*output) },
             )
         };
-        Self(LISTED.iter().map(entry).collect())
+        Self { own: BTreeMap::new(), listed: LISTED.iter().map(entry).collect() }
     }
 
-    /// With the price of one model more, `provider:model`; it goes before the listed one.
+    /// With the price of one model more, `provider:model`; it goes before the listed ones.
     #[must_use]
     pub fn with(mut self, name: &str, price: Price) -> Self {
-        self.0.insert(name.to_owned(), price);
+        self.own.insert(name.to_owned(), price);
         self
     }
 
@@ -74,28 +79,27 @@ impl Prices {
     /// or `latest`.
     #[must_use]
     pub fn get(&self, name: &ModelName) -> Option<Price> {
-        self.find(name.provider(), name.model())
+        self.find(name.provider(), &[name.model()])
     }
 
-    fn find(&self, provider: Provider, model: &str) -> Option<Price> {
-        if provider == Provider::Ollama {
-            return Some(Price { input: 0, cached: 0, output: 0 });
-        }
-        let key = |model: &str| format!("{provider}:{model}");
-        let own = self.0.get(&key(model));
-        own.or_else(|| self.0.get(&key(without_version(model)?))).copied()
-    }
-
-    /// What a call of this model cost, served by that one: the price of the model that served goes
-    /// first. `None` when neither has a price.
+    /// What a call of this model cost, served by that one, in the provider's name for it. A price
+    /// of the host's own for either goes before the listed ones; of the two models, the one that
+    /// served goes first. `None` when neither has a price.
     #[must_use]
     pub fn cost(&self, name: &ModelName, served: Option<&str>, usage: &Usage) -> Option<u64> {
-        let provider = name.provider();
-        let own = self.0.get(&name.to_string()).copied();
-        let price = own
-            .or_else(|| self.find(provider, served?))
-            .or_else(|| self.find(provider, name.model()))?;
-        Some(price.cost(usage))
+        let models = [served.unwrap_or(name.model()), name.model()];
+        Some(self.find(name.provider(), &models)?.cost(usage))
+    }
+
+    /// The price of the first of these models that has one.
+    fn find(&self, provider: Provider, models: &[&str]) -> Option<Price> {
+        let within = |prices: &BTreeMap<String, Price>| {
+            let of = |model: &str| prices.get(&format!("{provider}:{model}")).copied();
+            models.iter().find_map(|model| of(model).or_else(|| of(without_version(model)?)))
+        };
+        let free = Price { input: 0, cached: 0, output: 0 };
+        let at_home = || (provider == Provider::Ollama).then_some(free);
+        within(&self.own).or_else(|| within(&self.listed)).or_else(at_home)
     }
 }
 
@@ -200,6 +204,25 @@ mod tests {
         let asked = name("openai:gpt-5-mini");
         assert_eq!(prices.cost(&asked, Some("gpt-5-mini-2025-08-07"), &usage), Some(7));
         assert_eq!(prices.cost(&name("openai:mine"), Some("also-mine"), &usage), None);
-        assert_eq!(prices.cost(&name("openai:alias"), Some("gpt-5-nano"), &usage), Some(1));
+        let rented = Prices::listed().with("ollama:big", own);
+        assert_eq!(rented.cost(&name("ollama:big"), None, &usage), Some(7));
+        assert_eq!(rented.cost(&name("ollama:small"), None, &usage), Some(0));
+        // What is paid for a deployment, whatever it says that it is.
+        let deployed = Prices::listed().with("openai:prod", own);
+        assert_eq!(deployed.cost(&name("openai:prod"), Some("gpt-5-nano"), &usage), Some(7));
+    }
+
+    #[test]
+    fn the_model_that_served_is_paid() {
+        let (prices, usage) = (Prices::listed(), Usage { output_tokens: 100, ..Usage::default() });
+        for (asked, served, expected) in [
+            ("openai:alias", Some("gpt-5-nano"), Some(40)),
+            ("openai:gpt-5", Some("gpt-5-nano-2025-08-07"), Some(40)),
+            ("openai:gpt-5-nano", Some("nobody-knows"), Some(40)),
+            ("openai:gpt-5-nano", None, Some(40)),
+            ("openai:alias", None, None),
+        ] {
+            assert_eq!(prices.cost(&name(asked), served, &usage), expected, "{asked} {served:?}");
+        }
     }
 }
