@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use executus_core::{Entry, Model, ModelError, Reply, Turn};
+use parking_lot::Mutex;
 
 use crate::chat::ChatModel;
 
@@ -15,11 +16,21 @@ use crate::chat::ChatModel;
 /// too small. A run stays with the model that served its last step, as told by that reply; the
 /// others come after it in order. When all have failed the error has each one's words, and the kind
 /// of the last one's.
+///
+/// One that only hangs is left when its own limits in time have passed, for each of its attempts: a
+/// run whose time is shorter than these never comes to the next one.
 #[derive(Clone)]
-pub struct Fallback(Arc<[Named]>);
+pub struct Fallback(Arc<[Candidate]>);
 
-/// A model, and the name that its replies are known by.
-type Named = (Arc<str>, Arc<dyn Model>);
+/// One of the models.
+struct Candidate {
+    /// What its replies are known by.
+    name: Arc<str>,
+    model: Arc<dyn Model>,
+    /// What its newest reply said served it; `None` since it failed. A name may be an alias, and
+    /// two models may have the same one.
+    served: Mutex<Option<Arc<str>>>,
+}
 
 impl Fallback {
     /// These models, in this order.
@@ -31,10 +42,15 @@ impl Fallback {
     }
 
     /// These models under these names, in this order. A name is the beginning of what the model's
-    /// replies say served them: `openai:gpt-5`.
+    /// replies say served them, such as `openai:gpt-5` of `openai:gpt-5-2025-08-07`: a run that is
+    /// resumed by another process finds its model by it.
     #[must_use]
     pub fn of<N: Into<Arc<str>>>(models: impl IntoIterator<Item = (N, Arc<dyn Model>)>) -> Self {
-        Self(models.into_iter().map(|(name, model)| (name.into(), model)).collect())
+        let candidate = |(name, model): (N, Arc<dyn Model>)| {
+            let served = Mutex::new(None);
+            Candidate { name: name.into(), model, served }
+        };
+        Self(models.into_iter().map(candidate).collect())
     }
 
     /// The place of the model that served the newest reply.
@@ -43,11 +59,22 @@ impl Fallback {
             Entry::Reply(reply) => Some(reply.model.clone().unwrap_or_default()),
             Entry::Result(_) | Entry::Steer(_) => None,
         });
-        let served = newest.unwrap_or_default();
-        let fits = |(_, (name, _)): &(usize, &Named)| served.starts_with(&**name);
-        // The longest name: `openai:gpt-5` begins `openai:gpt-5-mini` too.
-        let best = self.0.iter().enumerate().filter(fits).max_by_key(|(_, (name, _))| name.len());
-        best.map_or(0, |(place, _)| place)
+        let Some(served) = newest else { return 0 };
+        let known = self.0.iter().position(|it| it.served.lock().as_ref() == Some(&served));
+        known.or_else(|| self.named(&served)).unwrap_or(0)
+    }
+
+    /// The first with the longest name that this model is a version of: `openai:gpt-5` begins
+    /// `openai:gpt-5-mini` too.
+    fn named(&self, served: &str) -> Option<usize> {
+        let fits = |name: &str| {
+            let version = served.strip_prefix(name)?;
+            (version.is_empty() || version.starts_with(['-', ':', '@'])).then_some(name.len())
+        };
+        let fitting =
+            self.0.iter().enumerate().filter_map(|(place, it)| Some((fits(&it.name)?, place)));
+        let best = fitting.max_by_key(|(len, place)| (*len, std::cmp::Reverse(*place)));
+        best.map(|(_, place)| place)
     }
 }
 
@@ -59,17 +86,21 @@ impl Model for Fallback {
         let mut told = Vec::new();
         let mut last = None;
         for place in std::iter::once(first).chain(others) {
-            let Some((name, model)) = self.0.get(place) else { continue };
+            let Some(candidate) = self.0.get(place) else { continue };
             if last.is_some() {
                 turn.reset();
             }
-            match model.decide(turn).await {
+            match candidate.model.decide(turn).await {
                 Err(error @ ModelError::Failed { .. }) => return Err(error),
                 Err(error) => {
-                    told.push(format!("{name}: {error}"));
+                    *candidate.served.lock() = None;
+                    told.push(format!("{}: {error}", candidate.name));
                     last = Some(error);
                 }
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => {
+                    *candidate.served.lock() = Some(reply.model.clone().unwrap_or_default());
+                    return Ok(reply);
+                }
             }
         }
         Err(together(last, told))
@@ -98,6 +129,6 @@ fn together(last: Option<ModelError>, told: Vec<String>) -> ModelError {
 
 impl fmt::Debug for Fallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.0.iter().map(|candidate| &candidate.name)).finish()
     }
 }
