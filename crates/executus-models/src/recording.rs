@@ -17,7 +17,9 @@ use crate::script::Line;
 ///
 /// A line is in the file before the decision is returned, so a run that dies leaves what it had. No
 /// line holds a sensitive parameter. A file that cannot be written any more is logged once and does
-/// not disturb the run; [`failure`](Self::failure) tells of it.
+/// not disturb the run; it keeps the lines that it has, and [`failure`](Self::failure) tells of it.
+/// A decision that is dropped while it is written is in the file, and not in the run. Make one for
+/// each run: the lines of two would mix.
 pub struct Recording {
     model: Arc<dyn Model>,
     file: Arc<Mutex<Sink>>,
@@ -25,17 +27,20 @@ pub struct Recording {
 
 struct Sink {
     file: File,
+    /// The bytes of whole lines.
+    written: u64,
     failure: Option<String>,
 }
 
 impl Recording {
-    /// What `model` says, to a file at this path; one that is there is replaced.
+    /// What `model` says, to a file at this path; one that is there is replaced. Blocks its thread
+    /// while it makes the file.
     ///
     /// # Errors
     /// When the file cannot be made.
     pub fn create(model: Arc<dyn Model>, path: impl AsRef<Path>) -> io::Result<Self> {
         let file = File::create(path)?;
-        Ok(Self { model, file: Arc::new(Mutex::new(Sink { file, failure: None })) })
+        Ok(Self { model, file: Arc::new(Mutex::new(Sink { file, written: 0, failure: None })) })
     }
 
     /// Why the file is not complete; `None` when it is.
@@ -54,7 +59,7 @@ impl Model for Recording {
         let sink = Arc::clone(&self.file);
         let written = tokio::task::spawn_blocking(move || sink.lock().write(line)).await;
         if let Err(error) = written {
-            tracing::warn!(%error, "a decision was not recorded");
+            self.file.lock().fail(&error.into());
         }
         decided
     }
@@ -67,12 +72,21 @@ impl Sink {
             return;
         }
         let written = match line {
-            Ok(line) => self.file.write_all(line.as_bytes()),
+            Ok(line) => self.file.write_all(line.as_bytes()).map(|()| line.len() as u64),
             Err(error) => Err(error.into()),
         };
-        if let Err(error) = written {
-            tracing::warn!(%error, "the recording ends here");
-            self.failure = Some(error.to_string());
+        match written {
+            Ok(bytes) => self.written += bytes,
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        tracing::warn!(%error, "the recording ends here");
+        self.failure.get_or_insert_with(|| error.to_string());
+        // A part of a line would make the whole file unreadable.
+        if let Err(error) = self.file.set_len(self.written) {
+            tracing::debug!(%error, "the part of a line stays");
         }
     }
 }

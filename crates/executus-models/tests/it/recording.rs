@@ -107,3 +107,14 @@ fn a_bad_script_is_refused_with_its_place() {
     let missing = Scripted::load(folder.path().join("none"));
     assert!(matches!(missing, Err(ScriptError::Unreadable { .. })));
 }
+
+/// A disk that is full ends the recording, and not the run.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_that_cannot_be_written_does_not_disturb_the_run() {
+    let scene = Scene::new(Dialect::OpenAi, [Answer::text("good")]);
+    let model = Arc::new(Recording::create(scene.model(true), "/dev/full").unwrap());
+    let ended = scene.run(request(model.clone())).await;
+    assert_eq!(ended.output(), "good");
+    assert!(model.failure().unwrap().contains("space"), "{model:?}");
+}
