@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use executus_core::text::bounded_to;
-use executus_core::{ModelError, Reply, Turn};
+use executus_core::{ModelError, Reply, Timestamp, Turn};
 use executus_http::{HttpError, Method, Request, Response};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::address;
 use crate::ask::Ask;
 use crate::chat::Settings;
 use crate::conversation::Conversation;
 use crate::draft::Draft;
-use crate::events::Events;
-use crate::failure::{Complaint, Failure, SNIPPET_BYTES, retry_after};
+use crate::events::{Events, Framing};
+use crate::failure::{Complaint, Failure, SNIPPET_BYTES};
+use crate::retry_after;
 
 /// The longest answer that is not streamed, in bytes.
 const MAX_BODY: usize = 8 << 20;
@@ -25,6 +27,27 @@ const MAX_ERROR_BODY: usize = 64 << 10;
 const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 /// How long the end of a stream may take after its last event, so that the connection is kept.
 const LAST_BYTES_TIME: Duration = Duration::from_millis(20);
+
+/// As good as never, and small enough to be added to a time.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Until when the parts of an answer may come.
+struct Limits {
+    asked: Instant,
+    first: Duration,
+    idle: Duration,
+    whole: Duration,
+}
+
+impl Limits {
+    /// From now on.
+    fn new(settings: &Settings) -> Self {
+        let limits = settings.timeouts;
+        let [first, idle, whole] =
+            [limits.first_token, limits.idle, limits.whole].map(|limit| limit.min(NEVER));
+        Self { asked: Instant::now(), first, idle, whole }
+    }
+}
 
 /// An attempt under way. Unless it succeeds it is told to the run, when it is dropped too.
 pub(crate) struct Attempt<'a> {
@@ -67,6 +90,33 @@ impl<'a> Attempt<'a> {
 
     async fn read(&mut self, conversation: &Conversation) -> Result<(), Failure> {
         let settings = self.settings;
+        let limits = Limits::new(settings);
+        let response = self.send(conversation, &limits).await?;
+        if !response.is_success() {
+            return Err(self.refused(response).await);
+        }
+        match response.content_type() {
+            Some(JSON) if !settings.stream => self.whole(response, &limits).await,
+            // Asked to stream, some servers answer at once all the same.
+            Some(JSON) if settings.dialect.framing() == Framing::Sse => {
+                self.whole(response, &limits).await
+            }
+            Some(kind) if kind.starts_with("text/html") => {
+                let text = response.snippet(SNIPPET_BYTES).await;
+                Err(Failure::malformed(format!("it is a web page: {text}")))
+            }
+            _ if settings.stream => self.streamed(response, &limits).await,
+            _ => self.whole(response, &limits).await,
+        }
+    }
+
+    /// Asks, and waits for the head of the answer.
+    async fn send(
+        &self,
+        conversation: &Conversation,
+        limits: &Limits,
+    ) -> Result<Response, Failure> {
+        let settings = self.settings;
         let ask = Ask {
             model: settings.name.model(),
             conversation,
@@ -75,41 +125,30 @@ impl<'a> Attempt<'a> {
             at_home: settings.at_home,
         };
         let (path, body) = settings.dialect.request(&ask);
-        let first =
-            if ask.stream { settings.timeouts.first_token } else { settings.timeouts.whole };
         let accept = if ask.stream { "text/event-stream, application/json" } else { JSON };
-        let url = format!("{}{path}", settings.base);
-        let request = Request::new(Method::Post, &url)
+        let first = if ask.stream { limits.first } else { limits.whole };
+        let request = Request::new(Method::Post, &address::of(&settings.base, &path))
             .and_then(|request| request.json(&body).header("accept", accept))
             .and_then(|request| settings.dialect.sign(request, settings.key.as_ref()))
             .map_err(|error| Failure::of_http(&error))?
             .headers_timeout(first)
-            .idle_timeout(settings.timeouts.idle);
+            // Here, and not there: it does not count before the first event, nor for an answer
+            // that comes whole. Some servers send the head at once and think then.
+            .idle_timeout(NEVER);
         drop(body);
-        let due = Instant::now() + first;
-        let response =
-            settings.client.send(request).await.map_err(|error| Failure::of_http(&error))?;
-        if !response.is_success() {
-            return Err(self.refused(response).await);
-        }
-        match response.content_type() {
-            Some(JSON) if !ask.stream => self.whole(response).await,
-            // Asked to stream, some servers answer at once all the same.
-            Some(JSON) if settings.dialect.framing() == crate::events::Framing::Sse => {
-                self.whole(response).await
-            }
-            Some(kind) if kind.starts_with("text/html") => {
-                let text = response.snippet(SNIPPET_BYTES).await;
-                Err(Failure::malformed(format!("it is a web page: {text}")))
-            }
-            _ if ask.stream => self.streamed(response, due, first).await,
-            _ => self.whole(response).await,
+        match timeout_at(limits.asked + first, settings.client.send(request)).await {
+            Ok(answer) => answer.map_err(|error| Failure::of_http(&error)),
+            Err(_) => Err(Failure::late("the model said nothing", first)),
         }
     }
 
     /// Reads an answer that comes as one.
-    async fn whole(&mut self, response: Response) -> Result<(), Failure> {
-        let body = response.bytes(MAX_BODY).await.map_err(|error| Failure::of_http(&error))?;
+    async fn whole(&mut self, response: Response, limits: &Limits) -> Result<(), Failure> {
+        let due = limits.asked + limits.whole;
+        let Ok(body) = timeout_at(due, response.bytes(MAX_BODY)).await else {
+            return Err(Failure::late("the answer was not whole", limits.whole));
+        };
+        let body = body.map_err(|error| Failure::of_http(&error))?;
         let value: Value = serde_json::from_slice(&body).map_err(|error| {
             let text = String::from_utf8_lossy(&body);
             let shown = bounded_to(text.into_owned(), 200);
@@ -120,24 +159,19 @@ impl<'a> Attempt<'a> {
     }
 
     /// Reads an answer as it comes, until it is whole or takes too much room.
-    async fn streamed(
-        &mut self,
-        mut response: Response,
-        due: Instant,
-        first: Duration,
-    ) -> Result<(), Failure> {
+    async fn streamed(&mut self, mut response: Response, limits: &Limits) -> Result<(), Failure> {
         let Self { settings, turn, draft, .. } = self;
         let mut events = Events::new(settings.dialect.framing());
         let mut reader = settings.dialect.reader();
         let (mut read, mut has_begun) = (0, false);
         loop {
-            let chunk = if has_begun {
-                response.chunk().await
+            let (due, what, limit) = if has_begun {
+                (Instant::now() + limits.idle, "the model said nothing more", limits.idle)
             } else {
-                let late = || Failure::late("the model said nothing", first);
-                timeout_at(due, response.chunk()).await.map_err(|_| late())?
+                (limits.asked + limits.first, "the model said nothing", limits.first)
             };
-            let chunk = match chunk {
+            let chunk = timeout_at(due, response.chunk()).await;
+            let chunk = match chunk.map_err(|_| Failure::late(what, limit))? {
                 // The end was said: what is missing is the end of the connection.
                 Err(HttpError::Dropped { .. }) if draft.finish.is_some() => None,
                 chunk => chunk.map_err(|error| Failure::of_http(&error))?,
@@ -175,7 +209,8 @@ impl<'a> Attempt<'a> {
     /// What an error status means.
     async fn refused(&self, response: Response) -> Failure {
         let status = response.status();
-        let after = retry_after(response.header("retry-after"), response.header("retry-after-ms"));
+        let (seconds, millis) = (response.header("retry-after"), response.header("retry-after-ms"));
+        let after = retry_after::of_head(seconds, millis, Timestamp::now());
         let body = timeout(ERROR_BODY_TIME, response.bytes(MAX_ERROR_BODY)).await;
         let body = body.ok().and_then(Result::ok).unwrap_or_default();
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -204,7 +239,7 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if self.is_open {
             self.price();
-            self.tell("given up: the run stopped before the answer was there");
+            self.tell("given up before the answer was there");
         }
     }
 }

@@ -30,11 +30,11 @@ const FIRST_WAIT: Duration = Duration::from_millis(400);
 /// **Asking**: the turn's brief and transcript become the provider's request, the run's tools its
 /// tools. A run without a brief is refused. **Trying again**: when there is no connection, when the
 /// provider is away, overloaded or limits the rate, and when an answer is cut or cannot be read:
-/// asking changes nothing in the world. A `retry-after` is kept to; one that is longer than what is
-/// left of 10 s of waiting, or of the run, ends the asking at once. **Attempts** that failed are
-/// told to the run by [`Turn::attempt_failed`], with what they used. **Cancellation**: dropping the
-/// decision closes the connection, and counts as a failed attempt. **Watching**: pieces of text are
-/// sent as they come, and taken back when an attempt is made again.
+/// asking changes nothing in the world. A `retry-after` is kept to, as seconds or as a date; one
+/// that is longer than what is left of 10 s of waiting, or of the run, ends the asking at once.
+/// **Attempts** that failed are told to the run by [`Turn::attempt_failed`], with what they used.
+/// **Cancellation**: dropping the decision closes the connection, and counts as a failed attempt.
+/// **Watching**: pieces of text are sent as they come, and taken back when an attempt is made again.
 #[derive(Clone)]
 pub struct ChatModel(Arc<Settings>);
 
@@ -143,7 +143,8 @@ impl Waits {
             return None;
         }
         let own = self.backoff.next()?;
-        let wait = failure.retry_after().unwrap_or(own);
+        // Not sooner than it wants, and never at once: it may want nothing.
+        let wait = failure.after.map_or(own, |after| after.max(own));
         if wait > self.left || wait >= remaining {
             return None;
         }

@@ -1,5 +1,6 @@
 //! What a model is asked with: address, key, limits in time, prices.
 
+use std::fmt;
 use std::time::Duration;
 
 use executus_core::secret::{Secret, Secrets};
@@ -12,16 +13,18 @@ use crate::environment;
 use crate::name::{ModelName, NameError, Provider};
 use crate::price::Prices;
 
-/// How long a model may take. Each limit is one of its own; the run's deadline caps them all.
+/// How long a model may take. Each limit is one of its own; the run's deadline caps them all, and
+/// an attempt that is cut by one of them is made again, see
+/// [`retries`](ChatModelBuilder::retries).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// To a connection, the handshake of TLS included: 10 s.
     pub connect: Duration,
-    /// From asking to the first event of a streamed answer: 120 s.
+    /// From asking, the connection included, to the first event of a streamed answer: 120 s.
     pub first_token: Duration,
-    /// Between two reads of a streamed answer: 60 s.
+    /// Between two reads of a streamed answer that has begun: 60 s.
     pub idle: Duration,
-    /// From the connection to the head of an answer that is not streamed: 300 s.
+    /// From asking to the end of an answer that is not streamed: 300 s.
     pub whole: Duration,
 }
 
@@ -85,8 +88,9 @@ pub enum ConfigError {
     },
 }
 
-/// Collects what a [`ChatModel`] is asked with.
-#[derive(Debug, Clone)]
+/// Collects what a [`ChatModel`] is asked with. `Debug` shows neither the key nor the address,
+/// which may hold one.
+#[derive(Clone)]
 pub struct ChatModelBuilder {
     name: ModelName,
     base: Option<String>,
@@ -136,6 +140,7 @@ impl ChatModelBuilder {
 
     /// At this address: what stands before `/chat/completions` for OpenAI and those compatible
     /// with it, before `/v1/messages` for Anthropic, `/v1beta/` for Gemini, `/api/chat` for Ollama.
+    /// A query, such as `?api-version=…`, goes with every request.
     #[must_use]
     pub fn base_url(mut self, base: &str) -> Self {
         self.base = environment::base(self.name.provider(), base);
@@ -164,8 +169,8 @@ impl ChatModelBuilder {
         self
     }
 
-    /// The most tokens of one answer; the provider's own limit without this (8192 for Anthropic,
-    /// which has none).
+    /// The most tokens of one answer. Without this it is the provider's own limit; for Anthropic,
+    /// which has none, 32000, and for `claude-3` what its versions can: 8192 (3.5, 3.7) or 4096.
     #[must_use]
     pub const fn max_output_tokens(mut self, tokens: u32) -> Self {
         self.max_output_tokens = Some(tokens);
@@ -233,5 +238,17 @@ impl ChatModelBuilder {
             max_output_tokens: self.max_output_tokens,
             prices: self.prices,
         }))
+    }
+}
+
+impl fmt::Debug for ChatModelBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatModelBuilder")
+            .field("name", &self.name)
+            .field("stream", &self.stream)
+            .field("timeouts", &self.timeouts)
+            .field("retries", &self.retries)
+            .field("max_output_tokens", &self.max_output_tokens)
+            .finish_non_exhaustive()
     }
 }

@@ -13,8 +13,10 @@ pub(crate) const SNIPPET_BYTES: usize = 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) error: ModelError,
-    /// Whether the same request may be sent again now.
+    /// Whether the same request may be sent again.
     pub(crate) again: bool,
+    /// When, where the provider says so.
+    pub(crate) after: Option<Duration>,
 }
 
 /// What a provider's error body says.
@@ -29,6 +31,16 @@ pub(crate) struct Complaint {
 }
 
 impl Failure {
+    /// What asking again may get over.
+    const fn passing(error: ModelError) -> Self {
+        Self { error, again: true, after: None }
+    }
+
+    /// What it does not.
+    const fn lasting(error: ModelError) -> Self {
+        Self { error, again: false, after: None }
+    }
+
     /// A stream that ended before the answer did.
     pub(crate) fn truncated() -> Self {
         Self::malformed("it ended before it was complete")
@@ -37,27 +49,24 @@ impl Failure {
     /// An answer that cannot be read; another one may be.
     pub(crate) fn malformed(message: impl Into<String>) -> Self {
         let message = bounded_to(message.into(), SNIPPET_BYTES);
-        Self { error: ModelError::Malformed { message }, again: true }
+        Self::passing(ModelError::Malformed { message })
     }
 
     /// A request that is wrong however often it is sent.
     pub(crate) fn rejected(message: impl Into<String>) -> Self {
         let message = bounded_to(message.into(), SNIPPET_BYTES);
-        Self { error: ModelError::Rejected { message }, again: false }
+        Self::lasting(ModelError::Rejected { message })
     }
 
     /// An answer that takes more room than it may.
     pub(crate) fn too_large(limit: usize) -> Self {
         let message = format!("it is longer than {limit} bytes");
-        Self { error: ModelError::Malformed { message }, again: false }
+        Self::lasting(ModelError::Malformed { message })
     }
 
     /// Nothing came in time.
     pub(crate) fn late(what: &str, limit: Duration) -> Self {
-        Self {
-            error: ModelError::Unavailable { message: format!("{what} within {limit:?}") },
-            again: true,
-        }
+        Self::passing(ModelError::Unavailable { message: format!("{what} within {limit:?}") })
     }
 
     /// What went wrong on the way.
@@ -74,7 +83,7 @@ impl Failure {
             }
             HttpError::Dropped { before_head: false, .. } => Self::truncated(),
             HttpError::Protocol { .. } => Self::malformed(message),
-            _ => Self { error: ModelError::Unavailable { message }, again: true },
+            _ => Self::passing(ModelError::Unavailable { message }),
         }
     }
 
@@ -84,52 +93,91 @@ impl Failure {
         complaint: Complaint,
         retry_after: Option<Duration>,
     ) -> Self {
-        let Complaint { message, code, retry_after: in_body } = complaint;
-        let named = if code.is_empty() { String::new() } else { format!(" ({code})") };
-        let told = scrub(&message).into_owned();
-        let separator = if told.is_empty() { "" } else { ": " };
-        let message = bounded_to(format!("status {status}{named}{separator}{told}"), SNIPPET_BYTES);
-        if is_overflow(&code, &told) && (400..500).contains(&status) {
-            return Self { error: ModelError::ContextOverflow { message }, again: false };
-        }
-        match status {
-            // A quota that is used up does not come back in seconds.
-            429 if code == "insufficient_quota" => Self::rejected(message),
-            429 => {
-                let retry_after = retry_after.or(in_body);
-                Self { error: ModelError::RateLimited { message, retry_after }, again: true }
-            }
-            408 | 409 | 425 | 500..=599 => {
-                Self { error: ModelError::Unavailable { message }, again: true }
-            }
-            413 => Self { error: ModelError::ContextOverflow { message }, again: false },
-            _ => Self::rejected(message),
-        }
+        let after = retry_after.or(complaint.retry_after);
+        Self::of_complaint(Some(status), &complaint, &format!("status {status}"), after)
     }
 
     /// An error that came in the middle of an answer whose status was good.
     pub(crate) fn in_stream(complaint: Complaint) -> Self {
-        let Complaint { message, code, retry_after } = complaint;
-        let named = if code.is_empty() { String::new() } else { format!(" ({code})") };
-        let told = scrub(&message).into_owned();
-        let message = bounded_to(format!("it broke off{named}: {told}"), SNIPPET_BYTES);
-        if is_overflow(&code, &told) {
-            return Self { error: ModelError::ContextOverflow { message }, again: false };
-        }
-        let error = match &*code {
-            "rate_limit_error" | "rate_limit_exceeded" | "RESOURCE_EXHAUSTED" | "429" => {
-                ModelError::RateLimited { message, retry_after }
-            }
-            _ => ModelError::Unavailable { message },
-        };
-        Self { error, again: true }
+        // Some give the status that they would have answered with as the code.
+        let status = complaint.code.parse().ok().filter(|code| (400..600).contains(code));
+        Self::of_complaint(status, &complaint, "it broke off", complaint.retry_after)
     }
 
-    /// How long the provider asks to be left alone.
-    pub(crate) const fn retry_after(&self) -> Option<Duration> {
-        match &self.error {
-            ModelError::RateLimited { retry_after, .. } => *retry_after,
-            _ => None,
+    fn of_complaint(
+        status: Option<u16>,
+        complaint: &Complaint,
+        what: &str,
+        after: Option<Duration>,
+    ) -> Self {
+        let Complaint { message, code, .. } = complaint;
+        let named = if code.is_empty() { String::new() } else { format!(" ({code})") };
+        let told = scrub(message);
+        let separator = if told.is_empty() { "" } else { ": " };
+        let message = bounded_to(format!("{what}{named}{separator}{told}"), SNIPPET_BYTES);
+        let meaning = match status {
+            _ if is_overflow(code, &told) && status.is_none_or(|status| status < 500) => {
+                Meaning::Overflow
+            }
+            // A quota that is used up does not come back in seconds.
+            Some(429) if code == "insufficient_quota" => Meaning::Refused,
+            Some(status) => Meaning::of_status(status),
+            None => Meaning::of_code(code),
+        };
+        match meaning {
+            Meaning::Overflow => Self::lasting(ModelError::ContextOverflow { message }),
+            Meaning::Refused => Self::lasting(ModelError::Rejected { message }),
+            Meaning::TooFast => {
+                let error = ModelError::RateLimited { message, retry_after: after };
+                Self { after, ..Self::passing(error) }
+            }
+            Meaning::Away => Self { after, ..Self::passing(ModelError::Unavailable { message }) },
+        }
+    }
+}
+
+/// What a provider means by an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// The prompt is too long.
+    Overflow,
+    /// The request is wrong, the key, the name of the model, or the account.
+    Refused,
+    /// Too many requests.
+    TooFast,
+    /// Something on its side.
+    Away,
+}
+
+impl Meaning {
+    const fn of_status(status: u16) -> Self {
+        match status {
+            413 => Self::Overflow,
+            429 => Self::TooFast,
+            408 | 409 | 425 | 500..=599 => Self::Away,
+            _ => Self::Refused,
+        }
+    }
+
+    /// What a code means that comes without a status.
+    fn of_code(code: &str) -> Self {
+        match code {
+            "request_too_large" => Self::Overflow,
+            "rate_limit_error" | "rate_limit_exceeded" | "RESOURCE_EXHAUSTED" => Self::TooFast,
+            "insufficient_quota"
+            | "invalid_api_key"
+            | "invalid_request_error"
+            | "model_not_found"
+            | "authentication_error"
+            | "billing_error"
+            | "permission_error"
+            | "not_found_error"
+            | "INVALID_ARGUMENT"
+            | "FAILED_PRECONDITION"
+            | "UNAUTHENTICATED"
+            | "PERMISSION_DENIED"
+            | "NOT_FOUND" => Self::Refused,
+            _ => Self::Away,
         }
     }
 }
@@ -155,12 +203,5 @@ fn is_overflow(code: &str, message: &str) -> bool {
     .any(|words| message.contains(words))
 }
 
-/// What a `retry-after` field says: seconds, whole or not. A date is not used by any of the
-/// providers and reads as nothing.
-pub(crate) fn retry_after(seconds: Option<&str>, millis: Option<&str>) -> Option<Duration> {
-    let read = |text: Option<&str>, unit: f64| {
-        let number: f64 = text?.trim().parse().ok()?;
-        Duration::try_from_secs_f64((number * unit).clamp(0.0, 86_400.0)).ok()
-    };
-    read(millis, 0.001).or_else(|| read(seconds, 1.0))
-}
+#[cfg(test)]
+mod tests;

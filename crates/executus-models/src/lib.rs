@@ -18,6 +18,7 @@ mod chat;
 mod config;
 mod environment;
 
+mod address;
 mod ask;
 mod attempt;
 mod conversation;
@@ -25,6 +26,7 @@ mod dialect;
 mod draft;
 mod events;
 mod failure;
+mod retry_after;
 
 mod fallback;
 mod recording;

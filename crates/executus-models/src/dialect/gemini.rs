@@ -9,7 +9,8 @@ use super::{Dialect, Reader, text};
 use crate::ask::Ask;
 use crate::draft::{Draft, Finish, tokens};
 use crate::events::Framing;
-use crate::failure::{self, Complaint, Failure};
+use crate::failure::{Complaint, Failure};
+use crate::retry_after;
 
 mod request;
 
@@ -181,6 +182,6 @@ fn complaint(body: &Value) -> Complaint {
     Complaint {
         message: message.to_owned(),
         code: text(error, "/status").to_owned(),
-        retry_after: failure::retry_after(delay.map(|delay| delay.trim_end_matches('s')), None),
+        retry_after: delay.and_then(retry_after::of_body),
     }
 }

@@ -5,6 +5,7 @@ mod anthropic;
 mod fallback;
 mod faults;
 mod gemini;
+mod limits;
 mod nonsense;
 mod ollama;
 mod openai;
