@@ -19,11 +19,8 @@ use crate::failure::Failure;
 use crate::name::ModelName;
 use crate::price::{Price, Prices};
 
-/// The waits before further attempts are this long in all at most.
-const MOST_WAITING: Duration = Duration::from_secs(10);
-/// The wait before the second attempt; each further one doubles it. Some of it is chance, so that
-/// many runs do not come back at once.
-const FIRST_WAIT: Duration = Duration::from_millis(400);
+/// A wait of our own grows no longer than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// One model of one provider. It keeps nothing between turns; clones share its connections.
 ///
@@ -31,7 +28,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(400);
 /// tools. A run without a brief is refused. **Trying again**: when there is no connection, when the
 /// provider is away, overloaded or limits the rate, and when an answer is cut or cannot be read:
 /// asking changes nothing in the world. A `retry-after` is kept to, as seconds or as a date; one
-/// that is longer than what is left of 10 s of waiting, or of the run, ends the asking at once.
+/// that is longer than what is left of [all waits](ChatModelBuilder::waits), or of the run, ends the
+/// asking at once.
 /// **Attempts** that failed are told to the run by [`Turn::attempt_failed`], with what they used.
 /// **Cancellation**: dropping the decision closes the connection, and counts as a failed attempt.
 /// **Watching**: pieces of text are sent as they come, and taken back when an attempt is made again.
@@ -52,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) stream: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) retries: u32,
+    /// The wait before the second attempt, and all waits together.
+    pub(crate) waits: (Duration, Duration),
     pub(crate) max_output_tokens: Option<u32>,
     pub(crate) prices: Prices,
 }
@@ -103,7 +103,7 @@ impl Model for ChatModel {
             let message = "the run has no brief: give its request one with `RunRequest::brief`";
             return Err(ModelError::Rejected { message: message.to_owned() });
         };
-        let mut waits = Waits::new(settings.retries);
+        let mut waits = Waits::new(settings);
         loop {
             let failure = match Attempt::new(settings, turn).make(&conversation).await {
                 Ok(reply) => return Ok(reply),
@@ -128,13 +128,16 @@ struct Waits {
 }
 
 impl Waits {
-    fn new(retries: u32) -> Self {
+    fn new(settings: &Settings) -> Self {
+        let (first, most) = settings.waits;
         let backoff = ExponentialBuilder::default()
-            .with_min_delay(FIRST_WAIT)
-            .with_max_times(retries as usize)
+            .with_min_delay(first.min(LONGEST_WAIT))
+            .with_max_delay(LONGEST_WAIT)
+            .with_max_times(settings.retries as usize)
+            // Many runs do not come back at once.
             .with_jitter()
             .build();
-        Self { backoff, left: MOST_WAITING }
+        Self { backoff, left: most }
     }
 
     /// How long to wait after this failure; `None` when there is no use in asking again.

@@ -98,6 +98,7 @@ pub struct ChatModelBuilder {
     stream: bool,
     timeouts: Timeouts,
     retries: u32,
+    waits: (Duration, Duration),
     max_output_tokens: Option<u32>,
     prices: Prices,
 }
@@ -111,6 +112,7 @@ impl ChatModelBuilder {
             stream: true,
             timeouts: Timeouts::default(),
             retries: 3,
+            waits: (Duration::from_millis(400), Duration::from_secs(10)),
             max_output_tokens: None,
             prices: Prices::listed(),
         }
@@ -161,11 +163,21 @@ impl ChatModelBuilder {
         self
     }
 
-    /// How often a failed attempt is made again at most: 3 times without this. The waits between
-    /// them are 10 s in all at most.
+    /// How often a failed attempt is made again at most: 3 times without this.
     #[must_use]
     pub const fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// How long to wait before further attempts: `first` to twice of it before the second one, twice
+    /// as long before each that follows, and no longer than `most` in all; 400 ms and 10 s without
+    /// this. A
+    /// provider that wants to be left alone for longer than `most` is not asked again: a run that
+    /// has the time, at night, is given more here.
+    #[must_use]
+    pub const fn waits(mut self, first: Duration, most: Duration) -> Self {
+        self.waits = (first, most);
         self
     }
 
@@ -235,6 +247,7 @@ impl ChatModelBuilder {
             stream: self.stream,
             timeouts: self.timeouts,
             retries: self.retries,
+            waits: self.waits,
             max_output_tokens: self.max_output_tokens,
             prices: self.prices,
         }))
@@ -248,6 +261,7 @@ impl fmt::Debug for ChatModelBuilder {
             .field("stream", &self.stream)
             .field("timeouts", &self.timeouts)
             .field("retries", &self.retries)
+            .field("waits", &self.waits)
             .field("max_output_tokens", &self.max_output_tokens)
             .finish_non_exhaustive()
     }

@@ -10,7 +10,7 @@ use executus_testkit::provider::{Answer, Dialect};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Ended, KEY, Scene, request, short};
+use crate::support::{Ended, KEY, Scene, request};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -98,7 +98,7 @@ async fn idle_time_ends_a_stream_that_has_begun() {
     let [first, last] = EVENTS;
     let parts = vec![
         (Duration::ZERO, head("text/event-stream", EVENTS.concat().len()) + first),
-        (2000 * MS, last.to_owned()),
+        (500 * MS, last.to_owned()),
     ];
     let (ended, _) = against("http://HOST/v1", parts, |model| model.timeouts(timeouts)).await;
     assert!(ended.error().1.contains("said nothing more within 200ms"), "{:?}", ended.error());
@@ -118,13 +118,14 @@ async fn comments_do_not_put_off_the_first_token() {
 #[tokio::test]
 async fn a_whole_answer_that_trickles_is_late() {
     let timeouts = Timeouts { whole: 300 * MS, idle: 10_000 * MS, ..Timeouts::default() };
-    for stream in [false, true] {
+    let trickle = |stream: bool| async move {
         let mut parts = vec![(Duration::ZERO, head("application/json", 100_000))];
         parts.extend((0..100).map(|_| (50 * MS, " ".to_owned())));
         let set = |model: ChatModelBuilder| model.timeouts(timeouts).stream(stream);
         let (ended, _) = against("http://HOST/v1", parts, set).await;
         assert!(ended.error().1.contains("not whole within 300ms"), "{:?}", ended.error());
-    }
+    };
+    tokio::join!(trickle(false), trickle(true));
 }
 
 /// The largest limits mean none.
@@ -155,13 +156,25 @@ async fn the_query_of_an_address_goes_with_every_request_and_is_not_shown() {
     assert_eq!(ended.outcome.status, RunStatus::Error);
 }
 
+/// How long a run waits in all is the host's to say.
+#[tokio::test]
+async fn waits_are_as_long_as_the_host_allows() {
+    for (most, attempts) in [(1000 * MS, 2), (100 * MS, 1)] {
+        let away = Answer::status(503, "away").header("retry-after-ms", "300");
+        let scene = Scene::new(Dialect::OpenAi, [away, Answer::text("good")]);
+        let model = scene.builder(true).waits(MS, most).build().unwrap();
+        scene.run(request(Arc::new(model))).await;
+        assert_eq!(scene.server.requests().len(), attempts, "{most:?}");
+    }
+}
+
 /// Whoever is away may say for how long too; a time that has passed is not one to hurry.
 #[tokio::test]
 async fn the_time_to_come_back_is_kept_to() {
     let away = |after: &str| Answer::status(503, "away").header("retry-after", after);
     let ask = |answer: Answer| async move {
         let scene = Scene::new(Dialect::OpenAi, [answer, Answer::text("good")]);
-        let model = scene.builder(true).timeouts(short()).build().unwrap();
+        let model = scene.builder(true).waits(300 * MS, 10_000 * MS).build().unwrap();
         let began = Timestamp::now();
         let ended = scene.run(request(Arc::new(model))).await;
         (ended, scene.server.requests().len(), Timestamp::now().since(began))
@@ -172,6 +185,6 @@ async fn the_time_to_come_back_is_kept_to() {
     assert_eq!((ended.outcome.status, asked), (RunStatus::Error, 1), "{:?}", ended.outcome);
     for (ended, asked, took) in [soon, past] {
         assert_eq!((ended.output(), asked), ("good", 2), "{:?}", ended.outcome);
-        assert!(took >= 400 * MS, "came back after {took:?}");
+        assert!(took >= 300 * MS, "came back after {took:?}");
     }
 }

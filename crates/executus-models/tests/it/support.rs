@@ -81,12 +81,13 @@ impl Scene {
         Self { server: ProviderServer::start(dialect, script), dialect, audit, executor }
     }
 
-    /// The model that asks the server, to be set up further.
+    /// The model that asks the server, to be set up further. It comes back soon.
     pub(crate) fn builder(&self, stream: bool) -> ChatModelBuilder {
         ChatModel::builder(ModelName::new(provider(self.dialect), "test-model"))
             .base_url(&self.server.base_url())
             .key(Secret::new(KEY))
             .stream(stream)
+            .waits(Duration::from_millis(10), Duration::from_secs(10))
     }
 
     pub(crate) fn model(&self, stream: bool) -> Arc<ChatModel> {
