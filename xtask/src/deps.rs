@@ -1,4 +1,4 @@
-//! Who may depend on whom, and how many crates the core pulls.
+//! Who may depend on whom, and how many crates a program pulls with the core and with models.
 //!
 //! The direction is: core ← everything. A battery depends on core, on its support crate, and on
 //! nothing beside; drivers may also use the capability layer and the breaker. Composition is a
@@ -47,10 +47,12 @@ const HOSTS: &[&str] = &["executus", "executus-tests", "xtask"];
 /// What tests of any crate may use beside the crate's own row.
 const TEST_ONLY: &[&str] = &["executus-core", "executus-testkit"];
 
-/// The most crates that `executus-core` may pull, itself included.
-const BARS: &[(&str, &[&str], usize)] = &[
-    ("without default features", &["--no-default-features"], 40),
-    ("with default features", &[], 50),
+/// The most crates that a package may pull, itself included: a light host with the core alone, and
+/// a hello world with a provider.
+const BARS: &[(&str, &str, &[&str], usize)] = &[
+    ("executus-core", "without default features", &["--no-default-features"], 40),
+    ("executus-core", "with default features", &[], 50),
+    ("executus-models", "with default features", &[], 175),
 ];
 
 /// Checks the edges and the crate counts.
@@ -58,14 +60,14 @@ pub(crate) fn run(root: &Path) -> Result<(), Error> {
     let packages = workspace::packages(root)?;
     let mut faults = edges(&packages);
     println!("deps: {} workspace packages, edges checked", packages.len());
-    for (features, flags, bar) in BARS {
-        let count = pulled(root, flags)?;
-        println!("deps: executus-core {features}: {count} crates (at most {bar})");
+    for (package, features, flags, bar) in BARS {
+        let count = pulled(root, package, flags)?;
+        println!("deps: {package} {features}: {count} crates (at most {bar})");
         if count > *bar {
             faults.push(Fault::new(
-                "crates/executus-core/Cargo.toml",
+                format!("crates/{package}/Cargo.toml"),
                 format!("pulls {count} crates {features}, {bar} are allowed"),
-                "drop a dependency or put it behind a feature; `cargo tree -e normal -p executus-core` shows who brings what",
+                format!("drop a dependency or put it behind a feature; `cargo tree -e normal -p {package}` shows who brings what"),
             ));
         }
     }
@@ -116,9 +118,8 @@ fn edges(packages: &[Package]) -> Vec<Fault> {
 }
 
 /// Counts the unique packages (name and version) in the tree of normal dependencies.
-fn pulled(root: &Path, flags: &[&str]) -> Result<usize, Error> {
-    let mut args =
-        vec!["tree", "--locked", "-e", "normal", "--prefix", "none", "-p", "executus-core"];
+fn pulled(root: &Path, package: &str, flags: &[&str]) -> Result<usize, Error> {
+    let mut args = vec!["tree", "--locked", "-e", "normal", "--prefix", "none", "-p", package];
     args.extend_from_slice(flags);
     Ok(unique(&command::capture(root, "cargo", &args)?))
 }

@@ -5,6 +5,7 @@ mod anthropic;
 mod fallback;
 mod faults;
 mod gemini;
+mod hello;
 mod limits;
 mod nonsense;
 mod ollama;
