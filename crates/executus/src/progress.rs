@@ -47,10 +47,10 @@ impl Progress {
                 let name = if name.is_empty() { "run" } else { name };
                 self.line(&format!("{name} {}", self.dim(run_id.as_str())));
             }
-            Event::StepStarted { .. } => self.speech.begin(),
-            Event::Delta { text, .. } => {
+            Event::StepStarted { step } => self.speech.begin(*step),
+            Event::Delta { step, index, text } => {
                 self.clear();
-                self.speech.say(text);
+                self.speech.say(*step, *index, text);
             }
             Event::DeltaReset { .. } => self.speech.take_back(),
             Event::AttemptFailed { model, error, .. } => {
@@ -97,6 +97,10 @@ impl Progress {
 
     /// Shows the end.
     pub(crate) fn end(&mut self, outcome: &Outcome) {
+        if outcome.status == RunStatus::Ok {
+            let text = outcome.output.as_deref().unwrap_or_default();
+            self.speech.complete(outcome.stats.tally.steps, text);
+        }
         let stats = &outcome.stats;
         let took = short(Duration::from_millis(stats.runtime_ms));
         let calls = stats.tally.tool_calls;
