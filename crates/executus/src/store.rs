@@ -191,7 +191,7 @@ pub(crate) fn not_read(error: &QueryError) -> Fault {
 ///
 /// # Errors
 /// When there is no home folder to find it from.
-fn path(named: Option<&Path>) -> Result<PathBuf, Fault> {
+pub(crate) fn path(named: Option<&Path>) -> Result<PathBuf, Fault> {
     if let Some(named) = named {
         return Ok(named.to_owned());
     }

@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::models::{self, Asking, Models};
 use crate::signals::Signals;
-use crate::store::{Asked, Store};
+use crate::store::{self, Asked, Store};
 use crate::watch::{self, Watcher};
 use crate::{output, tools};
 
@@ -178,6 +178,13 @@ impl Decider {
         file: &Arc<RunFile>,
     ) -> Result<Option<Arc<Recording>>, Fault> {
         let Some(path) = args.record.as_deref().filter(|_| !args.dry_run) else { return Ok(None) };
+        let kept = [args.file.clone(), store::path(args.store.db.as_deref())?];
+        if kept.iter().any(|kept| is_same_file(kept, path)) {
+            // What is there is replaced: not what the run is made of.
+            let taken = "it is the run file, or the database of runs";
+            return Err(Fault::usage(format!("cannot record to {}: {taken}", path.display()))
+                .help("name another file with --record FILE"));
+        }
         let said = self.asked.as_ref().unwrap_or(&self.model);
         let recording = Recording::create(Arc::clone(said), path).map_err(|error| {
             Fault::usage(format!("cannot record to {}: {error}", path.display()))
@@ -191,6 +198,14 @@ impl Decider {
             self.model = Arc::new(playbook);
         }
         Ok(Some(recording))
+    }
+}
+
+/// Whether both paths lead to one file that is there.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
     }
 }
 
