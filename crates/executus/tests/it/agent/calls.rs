@@ -228,3 +228,43 @@ fn a_failed_call_is_a_result() {
         scene.replays();
     });
 }
+
+/// More calls than one step may make: those beyond are answered, and the run goes on.
+#[test]
+fn calls_beyond_the_limit_are_answered() {
+    at_once(&WAYS, |way| {
+        let calls = (0..12).map(|_| ("look", json!({})));
+        let scene = Scene::new(*way, [Answer::calls(calls), Answer::text("enough")]);
+        scene.agent(
+            "prompt = \"Look.\"\n[limits]\nmax_calls_per_step = 10\nconcurrency = 3\n\
+             [[tool]]\nname = \"look\"\nkind = \"process\"\neffect = \"read_only\"\n\
+             argv = [\"sh\", \"-c\", \"echo x >> looked\"]\n",
+        );
+        let said = scene.run(&[]).expect(0);
+        assert_eq!(said.stdout, "enough\n");
+        let explained = scene.explained();
+        let calls = explained.calls();
+        let beyond = calls.iter().filter(|call| {
+            let error = call["error"]["message"].as_str().unwrap_or_default();
+            error.contains("one step may make 10 calls")
+        });
+        assert_eq!((calls.len(), beyond.count()), (12, 2));
+        let looked = std::fs::read_to_string(scene.home.path().join("looked")).unwrap();
+        assert_eq!(looked.lines().count(), 10);
+        scene.no_complaints();
+        scene.replays();
+    });
+}
+
+/// No text and no calls is an end too.
+#[test]
+fn an_empty_answer_is_an_answer() {
+    at_once(&WAYS, |way| {
+        let scene = Scene::new(*way, [Answer::text("")]);
+        scene.agent("prompt = \"Say nothing.\"\n");
+        let said = scene.run(&[]);
+        let run = scene.explained().run().clone();
+        assert_eq!((said.code, &*said.stdout, &run["output"]), (0, "", &json!("")), "{run}");
+        scene.replays();
+    });
+}

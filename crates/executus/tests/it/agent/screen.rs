@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
 
-use crate::support::{Scene, WAYS, Way, at_once, send};
+use crate::support::{Scene, WAYS, Way, at_once, eventually, send};
 
 const LOOK: &str = "prompt = \"Look.\"\n[[tool]]\nname = \"look\"\nkind = \"process\"\n\
      argv = [\"echo\", \"nothing\"]\neffect = \"read_only\"\n";
@@ -173,16 +173,25 @@ fn a_second_attempt_is_told_from_the_first() {
     assert_eq!(shown.matches("second words stay").count(), 1, "{shown:?}");
 }
 
-/// A long answer, piece by piece, as fast as it comes.
+/// A long answer, as fast as it comes, before somebody who reads late: pieces that the terminal
+/// had no room for are shown in the end.
 #[test]
 fn a_long_text_is_shown_once() {
     let text: String = (0..3000).map(|n| format!("word{n} ")).collect();
-    let scene = Scene::new(Way::STREAM, [Answer::text(&*text)]);
-    scene.agent(LOOK);
-    let (shown, _) = shown(&scene, Seen::Output);
-    assert!(shown.contains(text.trim()), "{shown:?}");
-    assert_eq!(shown.matches("word2999 ").count(), 1);
-    assert_eq!(shown.matches("word7 ").count(), 1);
+    at_once(&[Seen::Output, Seen::Both], |seen| {
+        let calls = Answer::calls([("look", json!({}))]).and_text("Let me see.");
+        let scene = Scene::new(Way::STREAM, [calls, Answer::text(&*text)]);
+        scene.agent(LOOK);
+        let terminal = Terminal::open();
+        let mut child = terminal.start(scene.run_command(&[]), *seen);
+        eventually("all is sent", || scene.server.answered() == 2);
+        let shown = terminal.rest();
+        assert!(child.wait().unwrap().success(), "{shown}");
+        assert!(shown.contains(text.trim()), "{shown:?}");
+        for word in ["word0 ", "word7 ", "word1500 ", "word2999"] {
+            assert_eq!(shown.matches(word).count(), 1, "{word}");
+        }
+    });
 }
 
 const ESCAPES: &str =

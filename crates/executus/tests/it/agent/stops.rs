@@ -169,3 +169,23 @@ fn an_interrupt_is_heard_at_any_time() {
         scene.replays();
     });
 }
+
+/// A process that is killed leaves a run that its next one finds, and one that is alive is not
+/// disturbed.
+#[test]
+fn a_killed_run_is_interrupted() {
+    at_once(&WAYS, |way| {
+        let scene = Scene::new(*way, [Answer::text(WORDS).hang_after_pieces(2)]);
+        let mut run = in_the_middle(&scene);
+        let refused = scene.run(&[]).expect(2);
+        assert!(refused.stderr.contains("run r is"), "{}", refused.stderr);
+        run.child.kill().unwrap();
+        run.child.wait().unwrap();
+        scene.server.wait_for_no_connections();
+        let explained = scene.explained();
+        assert_eq!(explained.run()["status"], "interrupted");
+        assert_eq!(explained.run()["error"]["kind"], "interrupted");
+        assert_eq!(scene.server.requests().len(), 1);
+        scene.replays();
+    });
+}

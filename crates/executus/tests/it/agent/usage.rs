@@ -177,6 +177,20 @@ fn a_recording_needs_a_folder() {
     refused(&scene, said, &["nowhere/said.jsonl", "--record FILE"]);
 }
 
+/// What is there is replaced, but not what the run is made of.
+#[test]
+fn a_recording_does_not_replace_the_run() {
+    let scene = Scene::new(Way::STREAM, []);
+    scene.agent(AGENT);
+    let text = || std::fs::read_to_string(scene.home.path().join("agent.toml")).unwrap();
+    let before = text();
+    let db = scene.home.db();
+    for path in ["agent.toml", "./data/../agent.toml", db.to_str().unwrap()] {
+        refused(&scene, scene.run(&["--record", path]), &["cannot record to ", path]);
+    }
+    assert_eq!(text(), before);
+}
+
 /// A script is not recorded over while it is read.
 #[test]
 fn a_script_is_not_recorded_over() {
