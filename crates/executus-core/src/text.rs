@@ -5,6 +5,10 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
+mod credential;
+
+pub use credential::{Credentials, credentials};
+
 /// The longest text in an error, in bytes.
 pub const MAX_ERROR_TEXT: usize = 4096;
 
@@ -134,102 +138,23 @@ pub(crate) fn json_size(value: &Value) -> usize {
     }
 }
 
-/// A text with what looks like a credential replaced: bearer tokens, JSON web tokens, passwords
-/// in addresses, and values assigned to a sensitive name (`api_key=…`, `"password": "…"`).
+/// A text with what looks like a credential replaced: what [`credentials`] finds.
 ///
 /// Takes time in proportion to the text, and copies nothing when there is nothing to replace.
 #[must_use]
 pub fn scrub(text: &str) -> Cow<'_, str> {
-    let bytes = text.as_bytes();
     let mut out = String::new();
     let mut copied = 0;
-    let mut at = 0;
-    while at < bytes.len() {
-        let start = at + count(&bytes[at..], |byte| !is_word(byte));
-        let end = start + count(&bytes[start..], is_word);
-        at = end;
-        if let Some((from, to)) = credential(text, start, end) {
-            out.push_str(&text[copied..from]);
-            out.push_str(REDACTED);
-            copied = to;
-            at = to;
-        }
+    for found in credentials(text) {
+        out.push_str(&text[copied..found.start]);
+        out.push_str(REDACTED);
+        copied = found.end;
     }
     if copied == 0 {
         return Cow::Borrowed(text);
     }
     out.push_str(&text[copied..]);
     Cow::Owned(out)
-}
-
-const fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
-}
-
-const fn is_value(byte: u8) -> bool {
-    is_word(byte)
-        || matches!(
-            byte,
-            b'.' | b'+' | b'/' | b'=' | b'~' | b'!' | b'@' | b'$' | b'%' | b'^' | b'*' | b'#'
-        )
-        || byte >= 0x80
-}
-
-/// How many bytes at the beginning pass.
-fn count(bytes: &[u8], passes: impl Fn(u8) -> bool) -> usize {
-    bytes.iter().position(|&byte| !passes(byte)).unwrap_or(bytes.len())
-}
-
-/// The part to replace when the word at `start..end` is, or introduces, a credential.
-fn credential(text: &str, start: usize, end: usize) -> Option<(usize, usize)> {
-    let (word, rest) = (&text[start..end], &text[end..]);
-    // What follows decides what the word may be: most words end here.
-    match rest.as_bytes().first()? {
-        b'.' => web_token(text, start),
-        b':' if rest.starts_with("://") => password_in_address(text, end + 3),
-        b' ' if word.eq_ignore_ascii_case("bearer") || word.eq_ignore_ascii_case("basic") => {
-            let from = text.len() - rest.trim_start_matches(' ').len();
-            let to = from + count(&text.as_bytes()[from..], is_value);
-            (to - from >= 8).then_some((from, to))
-        }
-        b' ' | b'"' | b'\'' | b':' | b'=' => assigned(text, word, end),
-        _ => None,
-    }
-}
-
-/// A JSON web token: three base64url parts, the first of them an object.
-fn web_token(text: &str, start: usize) -> Option<(usize, usize)> {
-    let token = text[start..].strip_prefix("eyJ")?;
-    let to =
-        text.len() - token.len() + count(token.as_bytes(), |byte| is_word(byte) || byte == b'.');
-    (text[start..to].matches('.').count() >= 2).then_some((start, to))
-}
-
-/// What stands before the host in `scheme://user:password@host`.
-fn password_in_address(text: &str, from: usize) -> Option<(usize, usize)> {
-    let ends = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>');
-    let authority = text[from..].split(ends).next()?;
-    let user = &authority[..authority.rfind('@')?];
-    user.contains(':').then_some((from, from + user.len()))
-}
-
-/// The value of an assignment to a sensitive name that ends here: `name = value`, `name: value`,
-/// `"name": "value"`; only a longer one.
-fn assigned(text: &str, name: &str, end: usize) -> Option<(usize, usize)> {
-    let rest = &text[end..];
-    let after_quote = rest.strip_prefix(['"', '\'']).unwrap_or(rest).trim_start_matches(' ');
-    let after_sign = after_quote.strip_prefix([':', '='])?.trim_start_matches(' ');
-    if !is_sensitive_name(name) {
-        return None;
-    }
-    let value = after_sign.strip_prefix(['"', '\'']).unwrap_or(after_sign);
-    let len = match after_sign.len() - value.len() {
-        0 => count(value.as_bytes(), is_value),
-        // A quoted value goes to its quote.
-        _ => value.find(['"', '\'']).unwrap_or(value.len()),
-    };
-    let from = text.len() - value.len();
-    (len >= 8 && &value[..len] != REDACTED).then_some((from, from + len))
 }
 
 #[cfg(test)]
@@ -253,6 +178,17 @@ mod tests {
             ("http://a:b@c http://d:e@f", "http://[redacted]@c http://[redacted]@f"),
             ("token=token=token=1", "token=[redacted]"),
             ("basic://bob:hunter2@db/x", "basic://[redacted]@db/x"),
+            (r#""password": "it's \"long\"", x"#, r#""password": "[redacted]", x"#),
+            (r#""secret": "here in C:\\", x"#, r#""secret": "[redacted]", x"#),
+            (r#"{\"secret\":\"a \\\"b\\\" c\",1}"#, r#"{\"secret\":\"[redacted]\",1}"#),
+            (r#"{\"token\":\"to an outer end", x"#, r#"{\"token\":\"[redacted]", x"#),
+            (r#"token: Some(Key("12345678")), x"#, r#"token: Some(Key("[redacted]")), x"#),
+            ("token:\t12345678", "token:\t[redacted]"),
+            (
+                "x -----BEGIN EC PRIVATE KEY-----\nMHc\n-----END EC PRIVATE KEY----- y",
+                "x -----BEGIN EC PRIVATE KEY-----[redacted]-----END EC PRIVATE KEY----- y",
+            ),
+            ("-----BEGIN PRIVATE KEY-----\nMHc", "-----BEGIN PRIVATE KEY-----[redacted]"),
         ] {
             assert_eq!(scrub(text), expected);
         }
@@ -273,6 +209,8 @@ mod tests {
             "eyJ.eyJ",
             "monkey: 123456789",
             "password",
+            "token: Some(12345678)",
+            "-----BEGIN CERTIFICATE-----\nMHc\n-----END CERTIFICATE-----",
         ] {
             assert!(matches!(scrub(text), Cow::Borrowed(_)), "{text}");
         }
@@ -286,6 +224,8 @@ mod tests {
             "api_key=sk-1234567890",
             r#"{"password": "correct horse"}"#,
             "eyJhbGciOi.eyJzdWIiOi.c2ln",
+            r#"{\"password\": \"correct horse\"}"#,
+            "-----BEGIN PRIVATE KEY-----\nMHc",
         ] {
             let scrubbed = scrub(text);
             assert!(matches!(scrubbed, Cow::Owned(_)), "{text}");
@@ -319,7 +259,20 @@ mod tests {
 
     #[test]
     fn a_long_text_takes_no_longer_than_it_is_long() {
-        for unit in ["a=", "a:'", "x ", "eyJ.", "a://", "b \"", "token: "] {
+        for unit in [
+            "a=",
+            "a:'",
+            "x ",
+            "eyJ.",
+            "a://",
+            "b \"",
+            "token: ",
+            "token:a(",
+            "token:\\",
+            "token:\\\"a\\\\",
+            "-----BEGIN ",
+            "eyJ",
+        ] {
             let text = unit.repeat(200_000);
             // In proportion it takes milliseconds, by the square of the length it takes minutes.
             let _ = scrub(&text);
