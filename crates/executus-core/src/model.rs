@@ -22,8 +22,8 @@ use crate::transcript::{Reply, Transcript, Usage};
 ///
 /// **Called** by the executor once per step, never twice at once for one run, but for many runs at
 /// once. **Cancellation**: when the run stops, the turn's token is cancelled and the future is
-/// dropped 25 ms later; a dropped decision is not part of the run. **Panics** end that run with an
-/// error of kind `model`. A model keeps no state between turns that is not in the transcript:
+/// dropped 25 ms later; a dropped decision is not part of the run, the failed attempts that it told
+/// of, in its drop too, are. **Panics** end that run with an error of kind `model`. A model keeps no state between turns that is not in the transcript:
 /// after a crash another instance goes on from there.
 #[async_trait]
 pub trait Model: Send + Sync {

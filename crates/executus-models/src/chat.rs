@@ -31,6 +31,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// that is longer than what is left of [all waits](ChatModelBuilder::waits), or of the run, ends the
 /// asking at once.
 /// **Attempts** that failed are told to the run by [`Turn::attempt_failed`], with what they used.
+/// **Usage** is what the provider reports: a server that reports none is not held by limits of
+/// tokens or cost, and an answer that was cut before its end has none from most.
 /// **Cancellation**: dropping the decision closes the connection, and counts as a failed attempt.
 /// **Watching**: pieces of text are sent as they come, and taken back when an attempt is made again.
 #[derive(Clone)]

@@ -41,8 +41,8 @@ async fn read(stream: &mut TcpStream) -> String {
     String::from_utf8(got).unwrap()
 }
 
-/// Runs a model against a server that answers once, with these parts, each after a wait. Gives the
-/// request that the server saw.
+/// Runs a model against a server that answers once, with these parts, each after a wait; an empty
+/// one closes the connection. Gives the request that the server saw.
 async fn against(
     base: &str,
     parts: Vec<(Duration, String)>,
@@ -62,8 +62,8 @@ async fn against(
         let seen = read(&mut stream).await;
         for (wait, part) in parts {
             tokio::time::sleep(wait).await;
-            if stream.write_all(part.as_bytes()).await.is_err() {
-                break;
+            if part.is_empty() || stream.write_all(part.as_bytes()).await.is_err() {
+                return seen;
             }
         }
         // Until the client has done with it.
@@ -126,6 +126,21 @@ async fn a_whole_answer_that_trickles_is_late() {
         assert!(ended.error().1.contains("not whole within 300ms"), "{:?}", ended.error());
     };
     tokio::join!(trickle(false), trickle(true));
+}
+
+/// An answer whose end was said is whole, whatever becomes of its connection; another is not.
+#[tokio::test]
+async fn a_connection_may_break_once_the_end_was_said() {
+    let [first, last] = EVENTS;
+    let (last, _) = last.split_once("data: [DONE]").unwrap();
+    let broken = |said: String| {
+        let head = head("text/event-stream", 100_000);
+        vec![(Duration::ZERO, head + &said), (Duration::ZERO, String::new())]
+    };
+    let (ended, _) = against("http://HOST/v1", broken(first.to_owned() + last), |it| it).await;
+    assert_eq!((ended.outcome.status, ended.output()), (RunStatus::Ok, "good"));
+    let (ended, _) = against("http://HOST/v1", broken(first.to_owned()), |it| it).await;
+    assert!(ended.error().1.contains("before it was complete"), "{:?}", ended.error());
 }
 
 /// The largest limits mean none.

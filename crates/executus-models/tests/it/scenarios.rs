@@ -1,10 +1,11 @@
 //! What is the same in every dialect, streamed and whole: runs that go well.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use executus_core::transcript::CallOutcome;
-use executus_core::{Brief, Entry, Event, Fact, RunStatus, Usage};
+use executus_core::{Brief, Entry, Event, Fact, RunHandle, RunStatus, Tool, Toolbox, Usage};
 use executus_testkit::provider::{Answer, Dialect, Used};
+use executus_testkit::scripted::{Do, ScriptedTool};
 use serde_json::json;
 
 use crate::support::{Scene, WAYS, provider, request};
@@ -145,24 +146,24 @@ async fn no_usage_is_none() {
 #[tokio::test]
 async fn steering_is_read() {
     for (dialect, stream) in WAYS {
-        let scene = Scene::new(
-            dialect,
-            [Answer::calls([("add", json!({"a": 1, "b": 1}))]), Answer::text("turned")],
-        );
-        let mut request = request(scene.model(stream));
-        let mut events = request.watch(1024);
-        let run = scene.start(request);
-        while let Some(event) = events.next().await {
-            if matches!(event, Event::ToolStarted { .. }) {
-                run.steer("caller", "turn left");
-            }
-        }
-        let ended = scene.end(&run).await;
+        let scene =
+            Scene::new(dialect, [Answer::calls([("turn", json!({}))]), Answer::text("turned")]);
+        // The caller steers while the call is made.
+        let caller = Arc::new(OnceLock::<RunHandle>::new());
+        let called = Arc::clone(&caller);
+        let turn = Do::ask(move |_, _| {
+            called.get().expect("a run").steer("caller", "turn left");
+            Ok("turning".into())
+        });
+        let tools = Toolbox::new([Arc::new(ScriptedTool::new("turn", turn)) as Arc<dyn Tool>]);
+        let run = scene.start(request(scene.model(stream)).tools(tools.unwrap()));
+        let run = caller.get_or_init(|| run);
+        let ended = scene.end(run).await;
         let way = format!("{dialect:?}, streamed: {stream}");
         scene.no_complaints();
-        let steered = ended.facts.iter().any(|fact| matches!(fact, Fact::Steered(_)));
+        assert!(ended.facts.iter().any(|fact| matches!(fact, Fact::Steered(_))), "{way}");
         let told = scene.server.requests().last().unwrap().body.to_string();
-        assert_eq!(told.contains("[caller] turn left"), steered, "{way}: {told}");
+        assert!(told.contains("[caller] turn left"), "{way}: {told}");
         assert_eq!(ended.output(), "turned", "{way}");
     }
 }
