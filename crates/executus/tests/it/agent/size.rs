@@ -36,9 +36,13 @@ fn run(scene: &Scene) -> Said {
     said
 }
 
-/// The high-water mark of a process that is there, in bytes.
+/// The high-water mark of a process that is there, in bytes. One that has not begun yet shares the
+/// memory of its parent, and its name.
 fn peak_of(status: &str) -> Option<u64> {
     let text = read_to_string(status).ok()?;
+    if !text.starts_with("Name:\texecutus\n") {
+        return Some(0);
+    }
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes << 10)
