@@ -14,7 +14,10 @@ pub use count::{CountError, Shown, SizeCounter, TokenCounter};
 
 /// A number of tokens that means nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the session budget's `{field}` is {found}; expected a number from 1 to {}", SessionBudget::MOST)]
+#[error(
+    "the session budget's `{field}` is {found}; expected a number from 1 to {}",
+    SessionBudget::MOST
+)]
 pub struct BudgetConfigError {
     /// Which number.
     pub field: &'static str,

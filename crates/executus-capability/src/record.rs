@@ -100,6 +100,8 @@ pub struct Counts {
     pub fallback_count: u64,
     /// Tokens that the answer cost.
     pub cost_tokens: u64,
+    /// Those of them that the session had not left.
+    pub overrun_tokens: u64,
 }
 
 /// Why a record could not be written or read.

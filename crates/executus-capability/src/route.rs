@@ -25,7 +25,9 @@ pub enum RouteError {
         capability: CapabilityId,
     },
     /// It names a driver twice.
-    #[error("the route of `{capability}` names the driver `{driver}` twice; a driver is tried once")]
+    #[error(
+        "the route of `{capability}` names the driver `{driver}` twice; a driver is tried once"
+    )]
     Twice {
         /// The capability.
         capability: CapabilityId,

@@ -61,8 +61,6 @@ impl Driver for ToolDriver {
 fn failed(error: ToolError) -> DriverError {
     match error {
         ToolError::Failed { message, retryable } => DriverError::Failed { message, retryable },
-        other => {
-            DriverError::Failed { message: other.to_string(), retryable: other.retry() }
-        }
+        other => DriverError::Failed { message: other.to_string(), retryable: other.retry() },
     }
 }

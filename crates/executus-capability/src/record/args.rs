@@ -19,12 +19,9 @@ const CUT: &str = "[cut]";
 const REMEMBERED: [&str; 6] = ["payload", "content", "value", "memory", "text", "body"];
 
 /// The arguments of an invocation of this capability, fit for its record.
-pub(crate) fn recorded(
-    capability_id: &str,
-    args: &Map<String, Value>,
-    secrets: &Secrets,
-) -> Value {
-    let mut writer = Writer { memory: capability_id.starts_with("memory."), secrets, left: MAX_BYTES };
+pub(crate) fn recorded(capability_id: &str, args: &Map<String, Value>, secrets: &Secrets) -> Value {
+    let mut writer =
+        Writer { memory: capability_id.starts_with("memory."), secrets, left: MAX_BYTES };
     writer.object(args, 0)
 }
 
@@ -55,7 +52,11 @@ impl Writer<'_> {
             }
             Value::Object(fields) => self.object(fields, depth),
             Value::Null | Value::Bool(_) | Value::Number(_) => {
-                if self.take(8) { value.clone() } else { CUT.into() }
+                if self.take(8) {
+                    value.clone()
+                } else {
+                    CUT.into()
+                }
             }
         }
     }
