@@ -7,7 +7,7 @@ use executus_testkit::provider::Answer;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Scene, Started, WAYS, Way, at_once, send};
+use crate::support::{Scene, Started, WAYS, Way, at_once, eventually, send};
 
 const WORDS: &str = "one two three four five";
 
@@ -179,6 +179,8 @@ fn a_killed_run_is_interrupted() {
         let mut run = in_the_middle(&scene);
         let refused = scene.run(&[]).expect(2);
         assert!(refused.stderr.contains("run r is"), "{}", refused.stderr);
+        // What is not written yet dies with the process.
+        eventually("the beginning is written", || !scene.explained().records().is_empty());
         run.child.kill().unwrap();
         run.child.wait().unwrap();
         scene.server.wait_for_no_connections();
