@@ -150,12 +150,15 @@ impl Policy for RulePolicy {
     }
 }
 
-/// Whether a value holds one that TOML has and JSON has not: those are read as null.
-fn has_null(value: &Value) -> bool {
+/// Whether a value holds one that TOML has and JSON has not: a number that is none is read as null, a
+/// date as an object with a name of its own.
+fn is_foreign(value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::Array(items) => items.iter().any(has_null),
-        Value::Object(fields) => fields.values().any(has_null),
+        Value::Array(items) => items.iter().any(is_foreign),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, item)| name == "$__toml_private_datetime" || is_foreign(item))
+        }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }

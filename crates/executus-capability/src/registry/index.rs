@@ -161,28 +161,30 @@ mod tests {
                 sought.push(word);
             }
         });
-        let count = |capability: &Capability, word: &str| -> f64 {
-            let same = weighted(capability).filter(|(found, _)| found == word);
-            same.map(|(_, weight)| f64::from(weight)).sum()
+        let documents: Vec<Vec<_>> =
+            capabilities.iter().map(|capability| weighted(capability).collect()).collect();
+        let count = |document: &[(String, u32)], word: &str| -> f64 {
+            let same = document.iter().filter(|(found, _)| found == word);
+            same.map(|(_, weight)| f64::from(*weight)).sum()
         };
-        let length = |capability: &Capability| -> f64 {
-            weighted(capability).map(|(_, weight)| f64::from(weight)).sum()
+        let length = |document: &[(String, u32)]| -> f64 {
+            document.iter().map(|(_, weight)| f64::from(*weight)).sum()
         };
-        let all = capabilities.len() as f64;
-        let average = capabilities.iter().map(|capability| length(capability)).sum::<f64>() / all;
+        let all = documents.len() as f64;
+        let average = documents.iter().map(|document| length(document)).sum::<f64>() / all;
         let mut scores = Vec::new();
-        for (at, capability) in capabilities.iter().enumerate() {
+        for (at, document) in documents.iter().enumerate() {
             let mut score = 0.0;
             for word in &sought {
-                let count_here = count(capability, word);
-                if count_here == 0.0 {
+                let here = count(document, word);
+                if here == 0.0 {
                     continue;
                 }
-                let having = capabilities.iter().filter(|other| count(other, word) > 0.0).count();
+                let having = documents.iter().filter(|other| count(other, word) > 0.0).count();
                 let having = having as f64;
                 let idf = (1.0 + (all - having + 0.5) / (having + 0.5)).ln();
-                let norm = K1 * (1.0 - B + B * length(capability) / average);
-                score += idf * count_here * (K1 + 1.0) / (count_here + norm);
+                let norm = K1 * (1.0 - B + B * length(document) / average);
+                score += idf * here * (K1 + 1.0) / (here + norm);
             }
             if score > 0.0 {
                 scores.push((at, score));

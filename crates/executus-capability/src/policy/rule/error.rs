@@ -24,7 +24,7 @@ impl RulesError {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let one_line = |text: &str| {
             let words: Vec<_> = text.split_whitespace().collect();
-            executus_core::text::bounded_to(words.join(" ").escape_debug().to_string(), 400)
+            executus_core::text::bounded_to(words.join(" ").replace(char::is_control, "?"), 400)
         };
         Self {
             line: before.matches('\n').count() + 1,

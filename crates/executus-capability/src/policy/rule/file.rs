@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use super::{Effect, Pattern, Rule, RulesError, has_null};
+use super::{Effect, Pattern, Rule, RulesError, is_foreign};
 use crate::capability::{Safety, Sensitivity};
 use crate::constraint::Constraints;
 use crate::policy::Denial;
@@ -157,7 +157,7 @@ impl Place<'_> {
     }
 
     fn allow(&self, def: &RuleDef) -> Result<Effect, RulesError> {
-        for key in [&def.code, &def.message].into_iter().flatten() {
+        if let Some(key) = def.code.as_ref().or(def.message.as_ref()) {
             let of_deny = "it in a rule with `effect = \"deny\"`";
             return Err(self.fault(key, "this key has no meaning here", of_deny));
         }
@@ -175,8 +175,8 @@ impl Place<'_> {
             None => Constraints::default(),
             Some(found) => {
                 let fields = found.get_ref();
-                if fields.values().any(has_null) {
-                    let expected = "numbers that have a value";
+                if fields.values().any(is_foreign) {
+                    let expected = "texts, finite numbers, booleans, lists and tables";
                     return Err(self.fault(found, "one of these is no value of JSON", expected));
                 }
                 let constraints = Constraints::new(fields.clone());
