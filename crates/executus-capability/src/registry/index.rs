@@ -194,9 +194,11 @@ mod tests {
         scores
     }
 
-    fn word() -> impl Strategy<Value = String> {
+    fn word() -> impl Strategy<Value = &'static str> {
         // Few words, so that they meet.
-        "(ticket|tickets|close|open|invoice|policy|policies|a|b|c|status)"
+        let words =
+            ["ticket", "tickets", "close", "open", "policy", "policies", "a", "b", "status"];
+        proptest::sample::select(&words[..])
     }
 
     fn text(words: std::ops::Range<usize>) -> impl Strategy<Value = String> {

@@ -1,0 +1,4 @@
+//! Nothing yet.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|_data: &[u8]| {});
