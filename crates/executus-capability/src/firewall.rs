@@ -1,7 +1,5 @@
 //! What of a result may be seen, and in what form.
 
-use std::fmt;
-
 use executus_core::text::bounded;
 use serde_json::Value;
 use thiserror::Error;
@@ -10,11 +8,26 @@ use crate::capability::Capability;
 use crate::constraint::{ConstraintError, Constraints};
 use crate::frame::{Frame, Mode};
 use crate::handle::{HandleRef, Page};
-use crate::principal::{Principal, PrincipalKind};
+use crate::principal::Principal;
 
+mod chunks;
+mod decode;
+pub(crate) mod known;
 mod limits;
+pub(crate) mod redact;
+pub(crate) mod rows;
+mod running;
+pub(crate) mod scan;
+pub(crate) mod show;
+mod summary;
 
+use chunks::Chunks;
+use known::Known;
 pub use limits::Limits;
+use redact::Redactor;
+use rows::Narrow;
+use scan::Scanner;
+use show::{Left, Show};
 
 /// What a result is screened for.
 #[derive(Debug, Clone, Copy)]
@@ -120,20 +133,36 @@ pub fn allowed_mode(principal: &Principal, requested: Mode) -> Mode {
     }
 }
 
-/// A text without what looks sensitive: for errors and panics of drivers, before they are recorded.
+/// A text without what looks sensitive, in whatever of the forms [`Firewall`] looks into: for errors
+/// and panics of drivers, before they are recorded or shown.
 #[must_use]
 pub fn scrub_text(text: &str) -> String {
-    executus_core::text::scrub(text).into_owned()
-}
-
-/// Arguments as a record may hold them.
-#[must_use]
-pub fn scrub_args(capability_id: &str, args: &Value) -> Value {
-    let _ = capability_id;
-    executus_core::text::scrub_json(args)
+    Scanner::new(&[]).scrub(text).into_owned()
 }
 
 /// The firewall of the kernel.
+///
+/// # What is replaced
+/// - The value of a field with a sensitive name ([`is_sensitive_name`]), whatever it is; of a field
+///   `value` beside a `name`, `key`, `field`, `header` or `parameter` that has one as its value; of
+///   the second of two items in a list of such pairs.
+/// - In texts, and in names of fields: e-mail addresses and what [`credentials`] finds.
+/// - In texts, names and numbers: what a sensitive field of the same result holds, in a stream of
+///   the same or an earlier piece, if it has six bytes or more, eight if it is all letters.
+/// - Both also where they stand percent-encoded, escaped as in JSON or debug output, or in base64 of
+///   either alphabet as part of whatever, up to three forms in one another. What would take
+///   too long to look through is withheld.
+///
+/// # What is not
+/// - A secret that no field names and that looks like nothing: a password in prose.
+/// - Other forms: hexadecimal, compressed, encrypted, reversed, base64 with line breaks, names of
+///   columns in one list and their values in another.
+/// - A text with another one's secret in it, when that other one comes in a later piece.
+/// - In a stream, a text of a field that is not among [`Limits::running`] and cut into pieces: what
+///   came before the piece that makes it a secret was shown. The whole is not.
+///
+/// [`is_sensitive_name`]: executus_core::text::is_sensitive_name
+/// [`credentials`]: executus_core::text::credentials
 #[derive(Debug, Clone, Default)]
 pub struct Firewall {
     limits: Limits,
@@ -142,42 +171,46 @@ pub struct Firewall {
 impl Firewall {
     /// With these limits.
     #[must_use]
-    pub const fn new(limits: Limits) -> Self {
-        Self { limits }
+    pub fn new(limits: Limits) -> Self {
+        // Deeper ones could not be built or dropped without care either.
+        Self { limits: Limits { depth: limits.depth.min(100), ..limits } }
+    }
+
+    /// The frame to begin with, what constraints let see, and how many rows may be shown.
+    fn begin(&self, request: &ScreenRequest<'_>) -> Result<(Frame, Narrow, usize), FirewallError> {
+        let mut frame = Frame::empty(request);
+        frame.mode = allowed_mode(request.principal, request.mode);
+        let narrow = Narrow::of(request.constraints)?;
+        let rows = self.limits.max_rows(request.principal.kind);
+        let rows = rows.min(narrow.max_rows.unwrap_or(rows));
+        Ok((frame, narrow, rows))
     }
 }
 
 impl Screen for Firewall {
     fn screen(&self, raw: &Value, request: &ScreenRequest<'_>) -> Result<Frame, FirewallError> {
-        let mut frame = Frame::empty(request);
+        let (mut frame, narrow, rows) = self.begin(request)?;
         frame.is_final = true;
-        if request.mode == Mode::Raw {
-            frame.raw = Some(executus_core::text::scrub_json(raw));
-        }
+        let known = [Known::of(raw)];
+        let redactor = Redactor::new(&known, self.limits.depth);
+        let mut left = Left::new(&self.limits, rows);
+        let show = Show { limits: &self.limits, narrow: &narrow, redactor, left: &mut left };
+        show.fill(raw, &mut frame);
         Ok(frame)
     }
 
     fn chunks(&self, request: &ScreenRequest<'_>) -> Result<Box<dyn ScreenChunks>, FirewallError> {
-        Ok(Box::new(Plain(Frame::empty(request))))
+        let (frame, narrow, rows) = self.begin(request)?;
+        Ok(Box::new(Chunks::new(&self.limits, narrow, frame, rows)))
     }
 
-    fn page(&self, page: Page) -> Result<Page, FirewallError> {
-        let _ = (self.limits.max_rows(PrincipalKind::User), fmt::Error);
+    fn page(&self, mut page: Page) -> Result<Page, FirewallError> {
+        let rows = Value::from_iter(std::mem::take(&mut page.rows));
+        let known = [Known::of(&rows)];
+        let mut redactor = Redactor::new(&known, self.limits.depth);
+        let shown = rows.as_array().into_iter().flatten().filter_map(Value::as_object);
+        page.rows = shown.map(|fields| redactor.object(fields, 1, |_| true)).collect();
+        redactor.warn(&mut page.warnings);
         Ok(page)
-    }
-}
-
-struct Plain(Frame);
-
-impl ScreenChunks for Plain {
-    fn push(&mut self, chunk: &Value, is_final: bool) -> Result<Frame, FirewallError> {
-        let mut frame = self.0.clone();
-        frame.raw = Some(executus_core::text::scrub_json(chunk));
-        frame.is_final = is_final;
-        Ok(frame)
-    }
-
-    fn finish(&mut self) -> Result<Frame, FirewallError> {
-        Ok(Frame { is_final: true, ..self.0.clone() })
     }
 }

@@ -183,6 +183,7 @@ mod tests {
             (r#"{\"secret\":\"a \\\"b\\\" c\",1}"#, r#"{\"secret\":\"[redacted]\",1}"#),
             (r#"{\"token\":\"to an outer end", x"#, r#"{\"token\":\"[redacted]", x"#),
             (r#"token: Some(Key("12345678")), x"#, r#"token: Some(Key("[redacted]")), x"#),
+            ("token: Some(\n  \"12345678\",\n)", "token: Some(\n  \"[redacted]\",\n)"),
             ("token:\t12345678", "token:\t[redacted]"),
             (
                 "x -----BEGIN EC PRIVATE KEY\x2d----\nMHc\n-----END EC PRIVATE KEY\x2d---- y",

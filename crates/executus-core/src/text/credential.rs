@@ -128,7 +128,8 @@ fn unwrapped(mut text: &str) -> &str {
     for _ in 0..4 {
         let word = count(&text.as_bytes()[..text.len().min(32)], is_word);
         match text[word..].strip_prefix('(') {
-            Some(inner) => text = inner,
+            // Debug output may be spread over lines.
+            Some(inner) => text = inner.trim_start(),
             None => break,
         }
     }

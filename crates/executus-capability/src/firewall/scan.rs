@@ -1,0 +1,368 @@
+//! What of a text is sensitive: by what it looks like, and because it is known to be secret.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use executus_core::text::{REDACTED, credentials};
+
+use serde_json::Number;
+
+use super::decode::{self, Form};
+use super::known::{Known, SHORTEST};
+
+/// What stands for a text that could not be looked through.
+pub(crate) const WITHHELD: &str = "[withheld]";
+
+/// How many forms a text is looked for in one within another: an escaped text in base64 in a
+/// percent-encoded one.
+const FORMS: u8 = 3;
+/// The shortest text decoded from base64 that is looked at for what looks sensitive. In a shorter
+/// one, of which every word has some, chance would find too much.
+const SHORTEST_STRETCH: usize = 12;
+/// The shortest run of base64 that holds one.
+const PLAIN_RUN: usize = SHORTEST_STRETCH.div_ceil(3) * 4;
+/// How many bytes may be decoded for each byte of a text.
+const DECODED: usize = 16;
+
+/// Looks through texts, and counts what it has replaced.
+#[derive(Debug)]
+pub(crate) struct Scanner<'s, 'a> {
+    sought: Sought<'s, 'a>,
+    /// How many parts were replaced.
+    pub(crate) replaced: u64,
+    /// How many texts could not be looked through.
+    pub(crate) withheld: u64,
+    spans: Vec<Range<usize>>,
+}
+
+impl<'s, 'a> Scanner<'s, 'a> {
+    pub(crate) fn new(known: &'s [Known<'a>]) -> Self {
+        Self { sought: Sought::new(known), replaced: 0, withheld: 0, spans: Vec::new() }
+    }
+
+    /// Whether a number is one of the values that are known to be secret.
+    pub(crate) fn hides_number(&self, number: &Number) -> bool {
+        let numbers = || self.sought.known.iter().filter(|known| known.has_numbers);
+        numbers().next().is_some() && {
+            let text = number.to_string();
+            numbers().any(|known| known.holds(&text))
+        }
+    }
+
+    /// Whether a known value may be going on at the end of the text.
+    pub(crate) fn goes_on(&self, text: &[u8]) -> bool {
+        let on = |text: &[u8]| self.sought.known.iter().any(|known| known.goes_on(text));
+        let forms = [Form::Percent, Form::Query, Form::Escaped];
+        self.sought.spaced
+            && (on(text)
+                || forms.iter().filter_map(|form| form.decode(text)).any(|decoded| on(&decoded)))
+    }
+
+    /// The text with its sensitive parts replaced.
+    pub(crate) fn scrub<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
+        let Some(spans) = self.spans(text) else {
+            self.withheld += 1;
+            return Cow::Borrowed(WITHHELD);
+        };
+        if spans.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut copied = 0;
+        for span in spans {
+            out.push_str(&text[copied..span.start]);
+            out.push_str(REDACTED);
+            copied = span.end;
+        }
+        out.push_str(&text[copied..]);
+        self.replaced += u64::try_from(self.spans.len()).unwrap_or(u64::MAX);
+        Cow::Owned(out)
+    }
+
+    /// The first `most` characters of a text with its sensitive parts replaced.
+    pub(crate) fn scrub_start<'t>(&mut self, text: &'t str, most: usize) -> Cow<'t, str> {
+        /// How far behind what is shown a secret may reach and still be seen whole.
+        const REACH: usize = 64 * 1024;
+        let looked_at = &text[..text.floor_char_boundary(most.saturating_mul(4) + REACH)];
+        let shown = self.scrub(looked_at);
+        match shown.char_indices().nth(most) {
+            Some((end, _)) => format!("{}…", &shown[..end]).into(),
+            None => shown,
+        }
+    }
+
+    /// Where the sensitive parts are, in order and apart from each other, at character boundaries;
+    /// `None` when the text cannot be looked through.
+    pub(crate) fn spans(&mut self, text: &str) -> Option<&[Range<usize>]> {
+        self.spans.clear();
+        let traits = Traits::of(text.as_bytes());
+        if self.sought.any || !traits.is_plain() {
+            let left = text.len().saturating_mul(DECODED).saturating_add(64 * 1024);
+            let mut look = Look { sought: self.sought, left };
+            if !look.at(text.as_bytes(), Some(text), &traits, 0, &mut self.spans) {
+                return None;
+            }
+            merge(&mut self.spans);
+            for span in &mut self.spans {
+                span.start = text.floor_char_boundary(span.start);
+                span.end = text.ceil_char_boundary(span.end);
+            }
+        }
+        Some(&self.spans)
+    }
+}
+
+/// What is known to be secret.
+#[derive(Debug, Clone, Copy)]
+struct Sought<'s, 'a> {
+    known: &'s [Known<'a>],
+    any: bool,
+    /// Whether some value has a separator.
+    spaced: bool,
+}
+
+impl<'s, 'a> Sought<'s, 'a> {
+    fn new(known: &'s [Known<'a>]) -> Self {
+        let any = known.iter().any(|known| !known.is_empty());
+        Self { known, any, spaced: known.iter().any(|known| known.longest_spaced > 0) }
+    }
+
+    /// The shortest run of base64 that is looked into.
+    const fn shortest_run(&self) -> usize {
+        match self.any {
+            true => SHORTEST.div_ceil(3) * 4,
+            false => PLAIN_RUN,
+        }
+    }
+}
+
+/// Sorts spans and makes one of those that touch.
+fn merge(spans: &mut Vec<Range<usize>>) {
+    spans.sort_unstable_by_key(|span| (span.start, span.end));
+    spans.dedup_by(|span, last| {
+        let touches = span.start <= last.end;
+        if touches {
+            last.end = last.end.max(span.end);
+        }
+        touches
+    });
+}
+
+const ASSIGNS: u8 = 1;
+const SPACE: u8 = 2;
+const DOT: u8 = 4;
+const AT: u8 = 8;
+const PERCENT: u8 = 16;
+const BACKSLASH: u8 = 32;
+const BASE64: u8 = 64;
+const PLUS: u8 = 128;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if decode::is_base64(byte as u8) {
+            classes[byte] = BASE64;
+        }
+        byte += 1;
+    }
+    classes[b':' as usize] = ASSIGNS;
+    classes[b'=' as usize] = ASSIGNS;
+    classes[b' ' as usize] = SPACE;
+    classes[b'.' as usize] = DOT;
+    classes[b'@' as usize] = AT;
+    classes[b'%' as usize] = PERCENT;
+    classes[b'\\' as usize] = BACKSLASH;
+    classes[b'+' as usize] |= PLUS;
+    classes
+};
+
+/// Which characters a text has, so that what cannot be in it is not looked for.
+#[derive(Debug, Clone, Copy)]
+struct Traits {
+    classes: u8,
+    /// The longest run of digits of base64.
+    run: usize,
+}
+
+impl Traits {
+    fn of(text: &[u8]) -> Self {
+        let (mut classes, mut run, mut longest) = (0, 0, 0);
+        for &byte in text {
+            let class = CLASSES[byte as usize];
+            classes |= class;
+            run = if class & BASE64 == 0 { 0 } else { run + 1 };
+            longest = longest.max(run);
+        }
+        Self { classes, run: longest }
+    }
+
+    const fn has(self, class: u8) -> bool {
+        self.classes & class != 0
+    }
+
+    /// Whether nothing can be sensitive in it but what is known.
+    const fn is_plain(self) -> bool {
+        self.classes & !(BASE64 | PLUS) == 0 && self.run < PLAIN_RUN
+    }
+}
+
+struct Look<'s, 'a> {
+    sought: Sought<'s, 'a>,
+    /// How many bytes may still be decoded.
+    left: usize,
+}
+
+impl Look<'_, '_> {
+    /// Adds what is sensitive in a text, which stands in so many forms; whether all of it could be
+    /// looked at.
+    fn at(
+        &mut self,
+        bytes: &[u8],
+        text: Option<&str>,
+        traits: &Traits,
+        forms: u8,
+        out: &mut Vec<Range<usize>>,
+    ) -> bool {
+        for known in self.sought.known {
+            known.find(bytes, out);
+        }
+        match text {
+            Some(text) => patterns(text, traits, 0, out),
+            None => stretches(bytes, traits, out),
+        }
+        if forms == FORMS {
+            return true;
+        }
+        for (form, class) in
+            [(Form::Percent, PERCENT), (Form::Query, PLUS), (Form::Escaped, BACKSLASH)]
+        {
+            let may = traits.has(class) && (form != Form::Query || self.sought.spaced);
+            if may && !self.form(form, bytes, forms, out) {
+                return false;
+            }
+        }
+        traits.run < self.sought.shortest_run() || self.runs(bytes, forms, out)
+    }
+
+    fn form(&mut self, form: Form, bytes: &[u8], forms: u8, out: &mut Vec<Range<usize>>) -> bool {
+        let Some(decoded) = form.decode(bytes) else { return true };
+        let mut inner = Vec::new();
+        if !self.decoded(&decoded, forms, &mut inner) {
+            return false;
+        }
+        merge(&mut inner);
+        form.origins(bytes, &inner, out);
+        true
+    }
+
+    /// Looks at what was decoded.
+    fn decoded(&mut self, bytes: &[u8], forms: u8, out: &mut Vec<Range<usize>>) -> bool {
+        let Some(left) = self.left.checked_sub(bytes.len()) else { return false };
+        self.left = left;
+        let text = std::str::from_utf8(bytes).ok();
+        let text = text.filter(|_| !bytes.iter().any(|&byte| is_control(byte)));
+        self.at(bytes, text, &Traits::of(bytes), forms + 1, out)
+    }
+
+    /// Looks into each run of base64, from each of its first four digits, as a run may begin before
+    /// what is encoded does. Where one has something sensitive in it, all of it is.
+    fn runs(&mut self, bytes: &[u8], forms: u8, out: &mut Vec<Range<usize>>) -> bool {
+        let shortest = self.sought.shortest_run();
+        let (mut plain, mut inner) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while at < bytes.len() {
+            let len = bytes[at..].iter().take_while(|&&byte| decode::is_base64(byte)).count();
+            for first in at..(at + 4) {
+                if at + len < first + shortest {
+                    break;
+                }
+                decode::base64(&bytes[first..at + len], &mut plain);
+                inner.clear();
+                if !self.decoded(&plain, forms, &mut inner) {
+                    return false;
+                }
+                if !inner.is_empty() {
+                    out.push(at..at + len);
+                    break;
+                }
+            }
+            at += len + 1;
+        }
+        true
+    }
+}
+
+/// Adds what looks sensitive in a text that stands at `from`.
+fn patterns(text: &str, traits: &Traits, from: usize, out: &mut Vec<Range<usize>>) {
+    let shift = |span: Range<usize>| span.start + from..span.end + from;
+    if traits.has(ASSIGNS | SPACE) || (traits.has(DOT) && text.contains("eyJ")) {
+        out.extend(credentials(text).map(shift));
+    }
+    if traits.has(AT) {
+        out.extend(Mails { text: text.as_bytes(), at: 0 }.map(shift));
+    }
+}
+
+/// The same in what is no text as a whole, such as one that was decoded from the wrong place on.
+fn stretches(bytes: &[u8], traits: &Traits, out: &mut Vec<Range<usize>>) {
+    let mut from = 0;
+    for stretch in bytes.split(|&byte| !byte.is_ascii() || is_control(byte)) {
+        if stretch.len() >= SHORTEST_STRETCH
+            && let Ok(text) = std::str::from_utf8(stretch)
+        {
+            patterns(text, traits, from, out);
+        }
+        from += stretch.len() + 1;
+    }
+}
+
+const fn is_control(byte: u8) -> bool {
+    byte.is_ascii_control() && !matches!(byte, b'\n' | b'\r' | b'\t')
+}
+
+/// The e-mail addresses of a text.
+struct Mails<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl Iterator for Mails<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let is_local = |byte: u8| {
+            byte.is_ascii_alphanumeric()
+                || byte >= 0x80
+                || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'')
+        };
+        let is_label = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80 || byte == b'-';
+        loop {
+            let from = self.at;
+            let sign = from + self.text[from..].iter().position(|&byte| byte == b'@')?;
+            self.at = sign + 1;
+            let host = &self.text[sign + 1..];
+            let len = host.iter().take_while(|&&byte| is_label(byte) || byte == b'.').count();
+            let host = &host[..len];
+            let local = self.text[from..sign].iter().rev().take_while(|&&byte| is_local(byte));
+            let local = local.count();
+            // A full stop may end the sentence, and a name of one letter is no top level.
+            let mut host = host;
+            while let Some(dot) = host.iter().rposition(|&byte| byte == b'.')
+                && host.len() < dot + 3
+            {
+                host = &host[..dot];
+            }
+            let mut labels = host.rsplit(|&byte| byte == b'.');
+            let top = labels.next().is_some_and(|label| label.len() >= 2);
+            if local > 0 && top && labels.next().is_some_and(|label| !label.is_empty()) {
+                self.at = sign + 1 + host.len();
+                return Some(sign - local..self.at);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "scan/tests.rs"]
+mod tests;
