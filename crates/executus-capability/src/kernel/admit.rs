@@ -59,9 +59,6 @@ impl Inner {
         action: &mut Action,
         invocation: &Invocation,
     ) -> Result<Admitted<'_>, InvokeError> {
-        if self.tracker.is_closed() {
-            return Err(InvokeError::Closed);
-        }
         let Examined { capability, plan, limit, mode } = self.examine(invocation)?;
         action.draft().record.mode = Some(mode);
         let until = self.until(invocation);

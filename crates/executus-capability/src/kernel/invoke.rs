@@ -76,12 +76,15 @@ impl Inner {
         action
     }
 
-    /// Waits for an invocation until it is given up.
+    /// Waits for an invocation that begins, until it is given up.
     pub(super) async fn unless_cancelled<T>(
         &self,
         asked: Option<&CancellationToken>,
         work: impl Future<Output = Result<T, InvokeError>>,
     ) -> Result<T, InvokeError> {
+        if self.tracker.is_closed() {
+            return Err(InvokeError::Closed);
+        }
         let asked = async {
             match asked {
                 Some(token) => token.cancelled().await,
