@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 /// child never blocks on a full pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputLimits {
-    /// Bytes of standard output, from its beginning: 256 KiB.
+    /// Bytes of the text that standard output becomes, from its beginning and with the mark that
+    /// says how much there was: 256 KiB. Where not even the mark has room, nothing is kept.
     pub stdout: usize,
     /// Bytes of standard error, up to its end: 64 KiB.
     pub stderr: usize,
@@ -43,31 +44,43 @@ pub(crate) struct Capture<R> {
 }
 
 /// What a pipe gave.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Captured {
     pub(crate) kept: Vec<u8>,
     pub(crate) total: u64,
+    cap: usize,
+}
+
+/// A text, and whether it is all there was.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) is_cut: bool,
 }
 
 impl Captured {
-    /// Whether some of it was discarded.
-    pub(crate) fn is_cut(&self) -> bool {
-        self.total > self.kept.len() as u64
-    }
-
-    /// The kept part as text, broken UTF-8 replaced, one trailing newline off when it is whole.
-    pub(crate) fn into_text(self) -> String {
-        let is_cut = self.is_cut();
+    /// The kept part as text, broken UTF-8 replaced, one trailing newline off when it is whole. With
+    /// the mark of a cut it is no longer than the cap: whoever cut it again would mark it wrong.
+    pub(crate) fn into_text(self) -> Text {
+        let mut is_cut = self.total > self.kept.len() as u64;
         let mut text = match String::from_utf8(self.kept) {
             Ok(text) => text,
             Err(broken) => String::from_utf8_lossy(broken.as_bytes()).into_owned(),
         };
-        if is_cut {
-            text.push_str(&format!("… [cut, {} bytes in all]", self.total));
-        } else if text.ends_with('\n') {
+        if !is_cut && text.ends_with('\n') {
             text.truncate(text.len() - if text.ends_with("\r\n") { 2 } else { 1 });
         }
-        text
+        // A broken byte takes three as text.
+        is_cut |= text.len() > self.cap;
+        if is_cut {
+            let mark = format!("… [cut, {} bytes in all]", self.total);
+            let room = self.cap.checked_sub(mark.len());
+            text.truncate(text.floor_char_boundary(room.unwrap_or(0)));
+            if room.is_some() {
+                text.push_str(&mark);
+            }
+        }
+        Text { text, is_cut }
     }
 }
 
@@ -112,7 +125,7 @@ impl<R: AsyncRead + Unpin> Capture<R> {
         if let Keep::Tail = self.keep {
             self.kept.drain(..self.kept.len().saturating_sub(self.cap));
         }
-        Captured { kept: self.kept, total: self.total }
+        Captured { kept: self.kept, total: self.total, cap: self.cap }
     }
 }
 
@@ -132,7 +145,6 @@ mod tests {
     async fn the_head_or_the_tail_is_kept_and_all_is_counted() {
         let head = capture(b"0123456789", Keep::Head, 4).await;
         assert_eq!((&head.kept[..], head.total), (&b"0123"[..], 10));
-        assert_eq!(head.into_text(), "0123… [cut, 10 bytes in all]");
         let tail = capture(b"0123456789", Keep::Tail, 4).await;
         assert_eq!((&tail.kept[..], tail.total), (&b"6789"[..], 10));
         let flood = vec![b'x'; 100_000];
@@ -149,7 +161,31 @@ mod tests {
             (b"", ""),
             (b"a\xffb\n", "a\u{fffd}b"),
         ] {
-            assert_eq!(capture(bytes, Keep::Head, 100).await.into_text(), expected);
+            let text = capture(bytes, Keep::Head, 100).await.into_text();
+            assert_eq!(text, Text { text: expected.to_owned(), is_cut: false });
         }
+    }
+
+    #[tokio::test]
+    async fn a_cut_text_has_its_mark_within_the_cap() {
+        let broken = [0xff; 50];
+        let umlauts = "ü".repeat(50);
+        let at_cap = [b'x'; 40];
+        for (bytes, cap, expected) in [
+            (&[b'x'; 50][..], 40, "xxxxxxxxxxxxxx… [cut, 50 bytes in all]"),
+            // Nothing is over as bytes, but as text.
+            (&broken[..], 60, &*format!("{}… [cut, 50 bytes in all]", "\u{fffd}".repeat(11))),
+            (umlauts.as_bytes(), 41, "üüüüüüü… [cut, 100 bytes in all]"),
+            (umlauts.as_bytes(), 27, "… [cut, 100 bytes in all]"),
+            (umlauts.as_bytes(), 26, ""),
+            (&at_cap[..], 0, ""),
+        ] {
+            let Text { text, is_cut } = capture(bytes, Keep::Head, cap).await.into_text();
+            assert!(is_cut && text.len() <= cap, "{} bytes: {text}", text.len());
+            assert_eq!(text, expected);
+        }
+        assert!(!capture(&at_cap, Keep::Head, 40).await.into_text().is_cut);
+        let most = [[b'\xff'; 20].as_slice(), b"\n"].concat();
+        assert!(!capture(&most, Keep::Head, 60).await.into_text().is_cut);
     }
 }

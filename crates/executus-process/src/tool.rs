@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::argument::Argument;
-use crate::capture::OutputLimits;
+use crate::capture::{OutputLimits, Text};
 use crate::child::{self, DRAIN, Finished, TERM_GRACE};
 use crate::environment::Environment;
 use crate::error::{BuildError, ProcessError};
@@ -118,7 +118,8 @@ fn output(program: &str, finished: Finished) -> Result<ToolOutput, ProcessError>
         "stdout_bytes": stdout.total,
         "stderr_bytes": stderr.total,
     });
-    if stdout.is_cut() {
+    let Text { text, is_cut } = stdout.into_text();
+    if is_cut {
         data["stdout_cut"] = true.into();
     }
     if held {
@@ -127,7 +128,7 @@ fn output(program: &str, finished: Finished) -> Result<ToolOutput, ProcessError>
     if stderr.total > 0 {
         data["stderr"] = tail(&stderr.kept).into();
     }
-    Ok(ToolOutput { data: Some(data), ..ToolOutput::text(stdout.into_text()) })
+    Ok(ToolOutput { data: Some(data), ..ToolOutput::text(text) })
 }
 
 /// The last of an output, for an error: short and safe to print.
@@ -142,7 +143,11 @@ fn tail(bytes: &[u8]) -> String {
         Some(newline) if from > 0 && from + newline + 1 < bytes.len() => from + newline + 1,
         _ => from,
     };
-    String::from_utf8_lossy(&bytes[line..]).into_owned()
+    let mut text = String::from_utf8_lossy(&bytes[line..]).into_owned();
+    // A broken byte takes three as text.
+    let over = text.len().saturating_sub(COMPLAINT);
+    text.drain(..text.ceil_char_boundary(over));
+    text
 }
 
 impl fmt::Debug for ProcessTool {

@@ -12,7 +12,7 @@ use executus_process::{Argument, Environment, OutputLimits, ProcessTool};
 use crate::fault::Fault;
 use crate::models::all;
 
-/// What a mark takes that says how long a cut result was, in bytes.
+/// What the mark takes that says how long a cut body was, in bytes.
 const MARK: usize = 64;
 
 /// The tools that a file declares, with the run's parameters bound.
@@ -21,10 +21,8 @@ const MARK: usize = 64;
 /// A tool that cannot work, or of a kind that this host does not have.
 pub(crate) fn of_file(file: &RunFile, bound: &Bound) -> Result<Toolbox, Fault> {
     let client = client()?;
-    // A tool knows how much it had to say; cut again by the run, its result would be marked with
-    // the length of what the tool kept.
     let most = file.limits.over(Limits::default()).max_result_bytes;
-    let most = usize::try_from(most).unwrap_or(usize::MAX).saturating_sub(MARK);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
     let tools = file.tools.iter().map(|tool| make(tool, bound, &client, most));
     let tools = tools.collect::<Result<Vec<_>, _>>()?;
     Toolbox::new(tools).map_err(|error| Fault::usage(error.to_string()))
@@ -36,7 +34,8 @@ fn client() -> Result<Client, Fault> {
     client.map_err(|error| Fault::error(format!("no HTTP client: {error}")))
 }
 
-/// A tool whose results keep this many bytes at most.
+/// A tool whose results take this many bytes at most. A tool knows how much it had to say; cut again
+/// by the run, its result would be marked with the length of what the tool kept.
 fn make(
     tool: &ToolDef,
     bound: &Bound,
@@ -65,7 +64,7 @@ fn make(
         ToolKind::Http { method, url, headers } => {
             let mut http = HttpTool::builder(tool.spec(), client.clone())
                 .method(http_method(*method))
-                .max_body(most)
+                .max_body(most.saturating_sub(MARK))
                 .url(target(url));
             for (name, value) in headers {
                 http = http.header(name, target(value));

@@ -25,12 +25,29 @@ async fn an_endless_output_is_ended_by_the_timeout_in_bounded_memory() {
 
 #[tokio::test]
 async fn what_is_over_the_cap_is_counted_and_discarded() {
-    let limits = OutputLimits { stdout: 10, stderr: 10 };
+    let limits = OutputLimits { stdout: 40, stderr: 10 };
     let output = call(tool(&["seq", "1", "100000"]).output_limits(limits), json!({})).await;
     let output = output.unwrap();
     assert_eq!(output.text, "1\n2\n3\n4\n5\n… [cut, 588895 bytes in all]");
     let data = output.data.unwrap();
     assert_eq!((&data["stdout_bytes"], &data["stdout_cut"]), (&json!(588_895), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_flood_of_broken_text_is_no_longer_than_the_cap() {
+    let limits = OutputLimits { stdout: 3000, stderr: 3000 };
+    let binary = |then: &str| {
+        let script = format!("head -c 5000 /dev/zero | tr '\\0' '\\377' {then}");
+        call(tool(&["sh", "-c", &script]).output_limits(limits), json!({}))
+    };
+    let output = binary("").await.unwrap();
+    assert!(output.text.ends_with("\u{fffd}… [cut, 5000 bytes in all]"), "{}", output.text);
+    assert!(output.text.len() <= 3000, "{} bytes", output.text.len());
+    let data = output.data.unwrap();
+    assert_eq!((&data["stdout_bytes"], &data["stdout_cut"]), (&json!(5000), &json!(true)));
+    // As much of it as of any other complaint.
+    let said = message(binary(">&2; exit 1").await);
+    assert!(said.len() < 2200, "{} bytes", said.len());
 }
 
 #[tokio::test]

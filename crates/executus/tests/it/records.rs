@@ -73,6 +73,22 @@ fn a_failed_call_is_a_record_with_its_error() {
 }
 
 #[test]
+fn a_cut_result_tells_how_much_the_tool_wrote() {
+    let home = Home::new();
+    let binary = r#""sh", "-c", "head -c 5000 /dev/zero | tr '\\0' '\\377' # {to}""#;
+    let book = BOOK.replace(r#""seq", "{to}""#, binary).replace("verify", "# ");
+    home.playbook(&format!("[limits]\nmax_result_bytes = 1000\n{book}"));
+    home.executus(&["run", "book.toml", "--run-id", "r"]).expect(0);
+    let explained = home.executus(&["explain", "r", "--json"]).expect(0).last();
+    let records = explained["records"].as_array().unwrap();
+    let call = records.iter().find(|record| record.get("tool").is_some()).unwrap();
+    let result = call["result"].as_str().unwrap();
+    assert!(result.ends_with("\u{fffd}… [cut, 5000 bytes in all]"), "{result}");
+    assert_eq!(result.matches("[cut").count(), 1, "{result}");
+    assert!(result.len() <= 1000, "{} bytes", result.len());
+}
+
+#[test]
 fn runs_are_listed_newest_first() {
     let home = Home::new();
     assert_eq!(home.executus(&["runs", "--json"]).expect(0).stdout, "");
