@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod audit;
 mod bare;
+mod capability;
 mod child;
 mod figure;
 mod kernel;
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
     let names: Vec<&str> =
         args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
     let mut report = Report::new(json, &names);
-    for group in [kernel::measure, memory::measure, audit::measure] as [Group; 3] {
+    let groups: [Group; 4] =
+        [kernel::measure, memory::measure, audit::measure, capability::measure];
+    for group in groups {
         if let Err(error) = group(&mut report) {
             figure::complain(&error);
             return ExitCode::from(2);
