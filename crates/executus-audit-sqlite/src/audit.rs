@@ -14,6 +14,7 @@ use crate::body;
 use crate::config::Config;
 use crate::error::{QueryError, audit_error};
 use crate::job::{Purge, Start, Work};
+use crate::note::{NewNote, Note, NoteFilter};
 use crate::query::{AuditRecord, RunFilter, RunSummary};
 use crate::reader::AuditReader;
 use crate::recorder::SqliteRecorder;
@@ -105,6 +106,36 @@ impl SqliteAudit {
     pub async fn journal(&self, run: &RunId) -> Result<Vec<Record>, QueryError> {
         let run = run.clone();
         self.ask(move |reader| reader.journal(&run)).await
+    }
+
+    /// Keeps a note: durable when it returns. Whether it is new; there may be one of this id, which
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// As of a flush: the note may have been kept or not.
+    ///
+    /// # Cancellation
+    /// A note that was given is written, whether or not somebody waits for it.
+    pub async fn note(&self, note: &Note) -> Result<bool, AuditError> {
+        let new = Box::new(NewNote::new(note).map_err(unfit)?);
+        self.wait_for(|answer| Work::Note(new, answer)).await
+    }
+
+    /// The note of this id; see [`AuditReader::note`].
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn noted(&self, id: &str) -> Result<Option<Note>, QueryError> {
+        let id = id.to_owned();
+        self.ask(move |reader| reader.note(&id)).await
+    }
+
+    /// The notes that pass the filter; see [`AuditReader::notes`].
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn notes(&self, filter: NoteFilter) -> Result<Vec<Note>, QueryError> {
+        self.ask(move |reader| reader.notes(&filter)).await
     }
 
     async fn ask<T: Send + 'static>(

@@ -10,6 +10,7 @@ use executus_sqlite::{Job, StoreError};
 use tokio::sync::oneshot;
 
 use crate::error::audit_error;
+use crate::note::NewNote;
 use crate::outcome::{self, End};
 use crate::row::{Row, Statements};
 use crate::trail::Ack;
@@ -24,6 +25,7 @@ pub(crate) enum Work {
     Flush(Arc<Ack>, Answer<()>),
     End(Box<End>, Arc<Ack>, Answer<()>),
     Purge(Purge, Option<Answer<u32>>),
+    Note(Box<NewNote>, Answer<bool>),
 }
 
 /// The start of a life.
@@ -183,6 +185,7 @@ impl Job for Work {
             Self::Flush(..) => Ok(()),
             Self::End(end, ..) => end.apply(connection),
             Self::Purge(purge, _) => purge.apply(connection),
+            Self::Note(note, _) => note.apply(connection),
         }
     }
 
@@ -200,6 +203,9 @@ impl Job for Work {
                     let _ = answer.send(result.map_err(audit_error).map(|()| purge.purged));
                 }
             }
+            Self::Note(note, answer) => {
+                let _ = answer.send(result.map_err(audit_error).map(|()| note.is_new()));
+            }
         }
     }
 
@@ -210,6 +216,7 @@ impl Job for Work {
     fn bytes(&self) -> usize {
         match self {
             Self::Row(row) => size_of::<Self>() + row.len(),
+            Self::Note(note, _) => size_of::<Self>() + note.len(),
             Self::Start(..) | Self::Flush(..) | Self::End(..) | Self::Purge(..) => {
                 size_of::<Self>()
             }

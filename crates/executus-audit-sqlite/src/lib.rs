@@ -6,6 +6,8 @@
 //! them. The record of a tool call holds the tool, its arguments, its result or error and how long
 //! it took, so that a trail can be read without putting facts together.
 //!
+//! Beside the runs there are *notes* ([`Note`]): what else a host records, under ids of its own.
+//!
 //! [`SqliteAudit`] is the port. An [`AuditReader`] answers a host's queries, also without one and
 //! while another process records.
 
@@ -15,6 +17,7 @@ mod schema;
 
 mod body;
 mod job;
+mod note;
 mod outcome;
 mod row;
 mod trail;
@@ -29,6 +32,7 @@ pub use audit::SqliteAudit;
 pub use config::Config;
 pub use error::QueryError;
 pub use executus_sqlite::OpenError;
+pub use note::{Note, NoteFilter};
 pub use query::{AuditRecord, RunFilter, RunSummary};
 pub use reader::AuditReader;
 

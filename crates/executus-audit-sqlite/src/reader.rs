@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::Config;
 use crate::error::QueryError;
+use crate::note::{Note, NoteFilter};
 use crate::query::{AuditRecord, RunFilter, RunSummary};
 use crate::schema::SCHEMA;
 
@@ -29,6 +30,9 @@ pub struct AuditReader {
 /// The columns of a summary, in the order of [`summary`].
 const SUMMARY: &str = "SELECT run_id, name, caller_id, parent_run_id, started_at, ended_at, status,
   closed, output, error, stats, artifacts, attempt, spec, journaled FROM runs";
+
+/// The columns of a note, in the order of [`noted`].
+const NOTE: &str = "SELECT id, run_id, at, kind, body FROM notes";
 
 /// Why a query has no answer, while SQLite's own errors are still on their way.
 enum Fault {
@@ -135,6 +139,37 @@ impl AuditReader {
         })
     }
 
+    /// The note of this id; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`QueryError::Damaged`] when it cannot be read as one.
+    pub fn note(&self, id: &str) -> Result<Option<Note>, QueryError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{NOTE} WHERE id = ?"))?;
+            statement.query_and_then([id], noted)?.next().transpose()
+        })
+    }
+
+    /// The notes that pass the filter, by time and id: the newest last.
+    ///
+    /// # Errors
+    /// [`QueryError::Damaged`] when one of them cannot be read as one.
+    pub fn notes(&self, filter: &NoteFilter) -> Result<Vec<Note>, QueryError> {
+        let NoteFilter { run, since, until } = filter;
+        let time = |time: &Timestamp| SqlValue::Integer(time.as_micros());
+        let run = run.as_ref().map(|run| SqlValue::Text(run.as_str().to_owned()));
+        let (condition, values) = all_of([
+            run.map(|run| ("run_id = ?", run)),
+            since.as_ref().map(|since| ("at >= ?", time(since))),
+            until.as_ref().map(|until| ("at < ?", time(until))),
+        ]);
+        let sql = format!("{NOTE}{condition} ORDER BY at, id");
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement.query_and_then(params_from_iter(values), noted)?.collect()
+        })
+    }
+
     fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, Fault>,
@@ -151,21 +186,28 @@ impl AuditReader {
 fn conditions(filter: &RunFilter) -> (String, Vec<SqlValue>) {
     let text = |text: &str| SqlValue::Text(text.to_owned());
     let time = |time: Timestamp| SqlValue::Integer(time.as_micros());
-    let all = [
+    let (sql, mut values) = all_of([
         filter.status.map(|status| ("status = ?", text(status.as_str()))),
         filter.open.then_some(("(status IS NULL) = ?", SqlValue::Integer(1))),
         filter.caller.as_deref().map(|caller| ("caller_id = ?", text(caller))),
         filter.since.map(|since| ("started_at >= ?", time(since))),
         filter.until.map(|until| ("started_at < ?", time(until))),
-    ];
+    ]);
+    values.push(SqlValue::Integer(filter.limit.unwrap_or(-1)));
+    values.push(SqlValue::Integer(filter.offset));
+    (sql, values)
+}
+
+/// Those conditions that there are, with their values.
+fn all_of(
+    conditions: impl IntoIterator<Item = Option<(&'static str, SqlValue)>>,
+) -> (String, Vec<SqlValue>) {
     let (mut sql, mut values) = (String::new(), Vec::new());
-    for (condition, value) in all.into_iter().flatten() {
+    for (condition, value) in conditions.into_iter().flatten() {
         sql.push_str(if values.is_empty() { " WHERE " } else { " AND " });
         sql.push_str(condition);
         values.push(value);
     }
-    values.push(SqlValue::Integer(filter.limit.unwrap_or(-1)));
-    values.push(SqlValue::Integer(filter.offset));
     (sql, values)
 }
 
@@ -193,6 +235,20 @@ fn head(run: &str, row: &Row<'_>) -> Result<(u64, Timestamp, Key, Digest), Fault
         Ok((seq, at, key, Digest::from_bytes(row.get(5)?)))
     };
     rest().map_err(|why: SqliteError| damaged_part(run, "record", seq, Arc::new(why)))
+}
+
+fn noted(row: &Row<'_>) -> Result<Note, Fault> {
+    let id: String = row.get(0)?;
+    let what = format!("the note `{id}`");
+    let run: Option<String> = row.get(1)?;
+    let of = run.clone().unwrap_or_else(|| "-".into());
+    Ok(Note {
+        run_id: run.map(|run| run_id(&of, &what, run)).transpose()?,
+        at: Timestamp::from_micros(row.get(2)?),
+        kind: row.get(3)?,
+        body: parse(&of, &what, &row.get::<_, String>(4)?)?,
+        id,
+    })
 }
 
 fn summary(row: &Row<'_>) -> Result<RunSummary, Fault> {

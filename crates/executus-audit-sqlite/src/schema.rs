@@ -1,7 +1,7 @@
 //! The tables.
 //!
 //! `runs` has a row for each run, `journal` and `records` one for each record of a run, under the
-//! same number. Times are microseconds since the Unix epoch. `records.chain` is for a hash chain
+//! same number; `notes` is for what a host records beside runs, under ids of its own. Times are microseconds since the Unix epoch. `records.chain` is for a hash chain
 //! over the records, and empty so far.
 
 use executus_sqlite::Schema;
@@ -10,7 +10,7 @@ use executus_sqlite::Schema;
 pub(crate) const SCHEMA: Schema = Schema {
     // "exAu"
     application_id: 0x6578_4175,
-    steps: &[V1],
+    steps: &[V1, V2],
 };
 
 const V1: &str = "
@@ -74,4 +74,23 @@ BEGIN SELECT RAISE(ABORT, 'the run is closed'); END;
 
 CREATE TRIGGER runs_are_not_deleted BEFORE DELETE ON runs
 BEGIN SELECT RAISE(ABORT, 'runs are append-only'); END;
+";
+
+const V2: &str = "
+CREATE TABLE notes (
+  id     TEXT    NOT NULL PRIMARY KEY,
+  run_id TEXT,                              -- as text: the run need not be recorded
+  at     INTEGER NOT NULL,
+  kind   TEXT    NOT NULL,
+  body   TEXT    NOT NULL                   -- JSON, scrubbed
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX notes_by_time ON notes (at, id);
+CREATE INDEX notes_by_run ON notes (run_id, at, id) WHERE run_id IS NOT NULL;
+
+CREATE TRIGGER notes_are_not_changed BEFORE UPDATE ON notes
+BEGIN SELECT RAISE(ABORT, 'notes are append-only'); END;
+
+CREATE TRIGGER notes_are_not_deleted BEFORE DELETE ON notes
+BEGIN SELECT RAISE(ABORT, 'notes are append-only'); END;
 ";

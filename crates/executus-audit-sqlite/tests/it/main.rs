@@ -6,5 +6,6 @@ mod body;
 mod conformance;
 mod fault;
 mod guarantees;
+mod notes;
 mod query;
 mod retention;
