@@ -13,6 +13,7 @@ use crate::constraint::{ConstraintError, Constraints};
 use crate::principal::Principal;
 
 mod memory;
+mod page;
 mod query;
 
 pub use memory::MemoryHandles;
@@ -26,7 +27,7 @@ pub struct HandleRef {
     pub id: String,
     /// Until when it can be read.
     pub expires_at: Timestamp,
-    /// How many rows it has, before any constraint.
+    /// How many rows of it may be read: those in the scope of the constraints.
     pub row_count: u64,
     /// How many bytes it has as JSON, roughly.
     pub bytes: u64,

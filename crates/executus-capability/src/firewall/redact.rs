@@ -1,7 +1,5 @@
 //! A result without what is sensitive in it, whatever is nested in what.
 
-use std::borrow::Cow;
-
 use executus_core::text::REDACTED;
 use serde_json::{Map, Value};
 

@@ -144,27 +144,9 @@ impl Show<'_, '_, '_> {
                 _ => self.redactor.item(item, 1),
             };
             let name = self.redactor.scanner.scrub_start(name, self.limits.cell).into_owned();
-            super::redact::insert(&mut shown, name, self.cell(value));
+            super::redact::insert(&mut shown, name, cell(value, self.limits.cell));
         }
         shown
-    }
-
-    /// A value that was scrubbed, if it is short enough.
-    fn cell(&self, value: Value) -> Value {
-        let most = self.limits.cell;
-        match value {
-            Value::String(text) => Value::String(match text.char_indices().nth(most) {
-                Some((end, _)) => format!("{}…", &text[..end]),
-                None => text,
-            }),
-            Value::Array(items) if json_bytes(&items) > most => {
-                format!("[list of {} items]", items.len()).into()
-            }
-            Value::Object(fields) if json_bytes(&fields) > most => {
-                format!("[object of {} fields]", fields.len()).into()
-            }
-            other => other,
-        }
     }
 
     fn raw(&mut self, value: &Value, frame: &mut Frame) {
@@ -202,6 +184,23 @@ impl Show<'_, '_, '_> {
         if self.narrow.fields.is_some() && !rows.iter().all(seen) {
             warnings.push("fields that are not allowed are not shown".to_owned());
         }
+    }
+}
+
+/// A value that was scrubbed, cut to so many characters or bytes.
+pub(crate) fn cell(value: Value, most: usize) -> Value {
+    match value {
+        Value::String(text) => Value::String(match text.char_indices().nth(most) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        }),
+        Value::Array(items) if json_bytes(&items) > most => {
+            format!("[list of {} items]", items.len()).into()
+        }
+        Value::Object(fields) if json_bytes(&fields) > most => {
+            format!("[object of {} fields]", fields.len()).into()
+        }
+        other => other,
     }
 }
 
