@@ -120,9 +120,9 @@ fn invoke(report: &mut Report<'_>) -> Result<(), String> {
             micros.push(whole.as_secs_f64() * 1e6 / CALLS as f64);
         }
     }
-    report.add(&Figure::at_most("capability.invoke_micros", figure::median(micros), 100.0));
+    report.add(&Figure::at_most("capability.invoke_micros", figure::median(micros), 50.0));
     let ratio = figure::median(ratios);
-    report.add(&Figure::at_most("capability.invoke_over_bare_driver", ratio, 100.0));
+    report.add(&Figure::at_most("capability.invoke_over_bare_driver", ratio, 50.0));
     Ok(())
 }
 
@@ -216,7 +216,7 @@ fn search(report: &mut Report<'_>) -> Result<(), String> {
             micros.push(indexed.as_secs_f64() * 1e6 / SEARCHES as f64);
         }
     }
-    report.add(&Figure::at_most("capability.search_over_linear_scan", figure::median(ratios), 1.0));
+    report.add(&Figure::at_most("capability.search_over_linear_scan", figure::median(ratios), 0.3));
     report.add(&Figure::at_most("capability.search_micros", figure::median(micros), 2000.0));
     Ok(())
 }
