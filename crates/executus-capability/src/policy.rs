@@ -88,7 +88,9 @@ pub trait Policy: Send + Sync {
     /// The first condition that is not met.
     fn decide(&self, ask: &Ask<'_>) -> Result<Constraints, Denial>;
 
-    /// Every condition that is not met, the first one being that of [`decide`](Self::decide); none
-    /// when it would be allowed now. It counts for nothing.
-    fn explain(&self, ask: &Ask<'_>) -> Vec<Denial>;
+    /// What [`decide`](Self::decide) would answer now, with all its reasons. It counts for nothing.
+    ///
+    /// # Errors
+    /// Every condition that is not met, at least one; the first is that of `decide`.
+    fn explain(&self, ask: &Ask<'_>) -> Result<Constraints, Vec<Denial>>;
 }

@@ -51,7 +51,7 @@ impl Kernel {
     /// # Errors
     /// [`GrantError::UnknownCapability`], [`GrantError::Stage`].
     pub fn explain_denial(&self, request: &GrantRequest) -> Result<Vec<Denial>, GrantError> {
-        self.0.ask(request, |ask| self.0.policy.explain(ask))
+        self.0.ask(request, |ask| self.0.policy.explain(ask).err().unwrap_or_default())
     }
 
     /// Takes a token back, and with it all that were delegated from it. Whether it was not taken

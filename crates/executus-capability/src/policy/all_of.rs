@@ -41,10 +41,19 @@ impl Policy for AllOf {
         })
     }
 
-    fn explain(&self, ask: &Ask<'_>) -> Vec<Denial> {
+    fn explain(&self, ask: &Ask<'_>) -> Result<Constraints, Vec<Denial>> {
         if self.0.is_empty() {
-            return vec![Self::nobody()];
+            return Err(vec![Self::nobody()]);
         }
-        self.0.iter().flat_map(|policy| policy.explain(ask)).collect()
+        let mut constraints = ask.constraints.clone();
+        let mut denials = Vec::new();
+        for policy in &self.0 {
+            match policy.explain(&Ask { constraints: &constraints, ..*ask }) {
+                Ok(narrower) => constraints = narrower,
+                // What it would have imposed is not known: the next one is asked as it was.
+                Err(more) => denials.extend(more),
+            }
+        }
+        if denials.is_empty() { Ok(constraints) } else { Err(denials) }
     }
 }

@@ -140,11 +140,16 @@ impl Policy for DefaultPolicy {
         Ok(constraints)
     }
 
-    fn explain(&self, ask: &Ask<'_>) -> Vec<Denial> {
-        let mut denials = self.judge(ask).err().unwrap_or_default();
-        let rate = self.limiter.check(ask.principal, ask.capability, ask.now);
-        denials.extend(rate.err().map(limited));
-        denials
+    fn explain(&self, ask: &Ask<'_>) -> Result<Constraints, Vec<Denial>> {
+        let judged = self.judge(ask);
+        match self.limiter.check(ask.principal, ask.capability, ask.now) {
+            Ok(()) => judged,
+            Err(rate) => {
+                let mut denials = judged.err().unwrap_or_default();
+                denials.push(limited(rate));
+                Err(denials)
+            }
+        }
     }
 }
 

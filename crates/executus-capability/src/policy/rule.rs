@@ -145,8 +145,8 @@ impl Policy for RulePolicy {
         })
     }
 
-    fn explain(&self, ask: &Ask<'_>) -> Vec<Denial> {
-        self.judge(ask).err().unwrap_or_default()
+    fn explain(&self, ask: &Ask<'_>) -> Result<Constraints, Vec<Denial>> {
+        self.judge(ask)
     }
 }
 

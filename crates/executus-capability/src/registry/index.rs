@@ -198,7 +198,7 @@ mod tests {
         // Few words, so that they meet.
         let words =
             ["ticket", "tickets", "close", "open", "policy", "policies", "a", "b", "status"];
-        proptest::sample::select(&words[..])
+        proptest::sample::select(words.to_vec())
     }
 
     fn text(words: std::ops::Range<usize>) -> impl Strategy<Value = String> {

@@ -92,7 +92,7 @@ impl<T: Policy> Policy for Faulty<T> {
         self.inner.decide(ask)
     }
 
-    fn explain(&self, ask: &Ask<'_>) -> Vec<Denial> {
+    fn explain(&self, ask: &Ask<'_>) -> Result<Constraints, Vec<Denial>> {
         let _ = self.faults.now("explain", ());
         self.inner.explain(ask)
     }
