@@ -7,6 +7,7 @@ use executus_core::Brief;
 use executus_core::digest::{Digest, Hasher};
 use toml::de::DeTable;
 
+use crate::capability::{CapabilitiesDef, CapabilityDef, read_capabilities};
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::input::Bound;
 use crate::limits::LimitsDef;
@@ -44,6 +45,8 @@ pub struct RunFile {
     pub timeouts: TimeoutsDef,
     /// The tools, in file order.
     pub tools: Vec<Arc<ToolDef>>,
+    /// The capabilities, their principal and their policy, where there are some.
+    pub capabilities: Option<CapabilitiesDef>,
     /// What decides.
     pub body: Body,
     /// The digest of the file's text: another text, another digest.
@@ -85,13 +88,38 @@ enum Kind {
     Agent,
 }
 
-const PLAYBOOK_KEYS: [&str; 12] = [
-    "kind", "name", "model", "models", "params", "limits", "timeouts", "prices", "tool", "step",
-    "recovery", "output",
+const PLAYBOOK_KEYS: [&str; 15] = [
+    "kind",
+    "name",
+    "model",
+    "models",
+    "params",
+    "limits",
+    "timeouts",
+    "prices",
+    "tool",
+    "principal",
+    "policy",
+    "capability",
+    "step",
+    "recovery",
+    "output",
 ];
-const AGENT_KEYS: [&str; 11] = [
-    "kind", "name", "model", "models", "system", "prompt", "params", "limits", "timeouts",
-    "prices", "tool",
+const AGENT_KEYS: [&str; 14] = [
+    "kind",
+    "name",
+    "model",
+    "models",
+    "system",
+    "prompt",
+    "params",
+    "limits",
+    "timeouts",
+    "prices",
+    "tool",
+    "principal",
+    "policy",
+    "capability",
 ];
 
 impl RunFile {
@@ -119,6 +147,12 @@ impl RunFile {
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&ParamDef> {
         self.params.iter().find(|param| param.name == name)
+    }
+
+    /// The capability that this tool is a driver of; `None` for a tool that is called directly.
+    #[must_use]
+    pub fn driven(&self, tool: &str) -> Option<&CapabilityDef> {
+        driven(self.capabilities.as_ref(), tool)
     }
 
     /// What an agent's model is asked, with the parameters bound; a sensitive one shows as
@@ -206,8 +240,14 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
     let prices = section.get("prices").map(|item| read_prices(reader, item));
     let tools = section.get("tool").map(|item| read_tools(reader, item, &params));
     let tools = tools.unwrap_or_default();
+    let is_agent = matches!(kind, Some(Kind::Agent));
+    let capabilities = read_capabilities(reader, &section, &tools, is_agent);
     let body = match kind? {
-        Kind::Playbook => read_playbook(reader, &section, &params, &tools).map(Body::Playbook),
+        Kind::Playbook => {
+            let capabilities = capabilities.as_ref();
+            let book = read_playbook(reader, &section, &params, &tools, capabilities);
+            book.map(Body::Playbook)
+        }
         Kind::Agent => read_agent(reader, &section, &params).map(Body::Agent),
     };
     let mut hasher = Hasher::new();
@@ -220,9 +260,19 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
         prices: prices.unwrap_or_default(),
         timeouts: timeouts.unwrap_or_default(),
         tools,
+        capabilities,
         body: body?,
         digest: hasher.finish(),
     })
+}
+
+/// The first capability that this tool is a driver of.
+pub(crate) fn driven<'c>(
+    capabilities: Option<&'c CapabilitiesDef>,
+    tool: &str,
+) -> Option<&'c CapabilityDef> {
+    let mut all = capabilities?.all.iter();
+    all.find(|capability| capability.drivers.iter().any(|driver| *driver.name == *tool))
 }
 
 fn read_playbook<'a>(
@@ -230,13 +280,18 @@ fn read_playbook<'a>(
     root: &Section<'a>,
     params: &[ParamDef],
     tools: &[Arc<ToolDef>],
+    capabilities: Option<&CapabilitiesDef>,
 ) -> Option<PlaybookDef> {
     let mut scope = Scope::new(
         "a parameter or an earlier `store_as`",
         params.iter().map(|param| param.name.as_str()),
     );
     let has_model = names_model(root);
-    let around = Surroundings { params, tools, has_model };
+    // A step calls a capability like a tool, and the tools behind it not at all.
+    let direct = tools.iter().filter(|tool| driven(capabilities, &tool.name).is_none());
+    let of_capabilities = capabilities.iter().flat_map(|def| &def.all).map(|def| &def.tool);
+    let tools: Vec<_> = direct.chain(of_capabilities).cloned().collect();
+    let around = Surroundings { params, tools: &tools, capabilities, has_model };
     let steps = root.require(reader, "step", "at least one `[[step]]` table").copied();
     let steps = steps.map(|item| read_steps(reader, &item, &around, &mut scope));
     let output = root.get("output");

@@ -2,7 +2,7 @@
 //!
 //! A [`RunFile`] is read strictly: the first mistake comes back as a [`Diagnostic`] with its line,
 //! its column and what was expected. [`RunFile::bind`] turns inputs into typed values and keeps
-//! the sensitive ones apart. Tools stay data ([`ToolDef`]): a host makes them real.
+//! the sensitive ones apart. Tools ([`ToolDef`]) and capabilities stay data: a host makes them real.
 //!
 //! A [`Playbook`] is a model of core that decides from the transcript alone: each attempt of a
 //! step is a reply with one call. This crate starts no process, sends no request, reads no
@@ -16,6 +16,7 @@ mod source;
 mod template;
 mod value;
 
+pub mod capability;
 mod fields;
 mod limits;
 mod models;
@@ -29,12 +30,11 @@ mod step;
 mod timeouts;
 mod tool;
 
-mod file;
-mod input;
-
 mod arguments;
 mod extract;
+mod file;
 mod hand_over;
+mod input;
 mod playbook;
 mod progress;
 mod report;

@@ -8,8 +8,10 @@ use toml::de::DeValue;
 use super::args::read_args;
 use super::verify::read_verify;
 use super::{OnFailure, StepDef, StepKind};
+use crate::capability::CapabilitiesDef;
 use crate::diagnostic::listed;
 use crate::fields::read_fields;
+use crate::file::driven;
 use crate::name::nearest;
 use crate::param::ParamDef;
 use crate::reader::{Item, Reader, Section, Text};
@@ -41,6 +43,7 @@ const MODES: [(&str, OnFailure); 3] = [
 pub(crate) struct Surroundings<'s> {
     pub(crate) params: &'s [ParamDef],
     pub(crate) tools: &'s [Arc<ToolDef>],
+    pub(crate) capabilities: Option<&'s CapabilitiesDef>,
     pub(crate) has_model: bool,
 }
 
@@ -129,6 +132,12 @@ fn read_call<'a>(
         let name = item.text(reader, "the name of a tool")?;
         let tool = around.tools.iter().find(|tool| *tool.name == *name.value);
         if tool.is_none() {
+            if let Some(capability) = driven(around.capabilities, name.value) {
+                let message = format!("`{}` is a driver of `{}`", name.value, capability.id);
+                let expected = format!("the capability: `{}`", capability.tool.name);
+                reader.bad_reference(name.at, message, expected);
+                return None;
+            }
             let names = || around.tools.iter().map(|tool| &*tool.name);
             let expected = match nearest(name.value, names()) {
                 Some(meant) => format!("`{meant}`"),

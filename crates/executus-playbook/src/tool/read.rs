@@ -22,7 +22,8 @@ const HTTP_KEYS: [&str; 9] =
     ["name", "kind", "description", "effect", "timeout", "params", "method", "url", "headers"];
 
 /// Tools that a host or a playbook adds itself.
-const RESERVED: [&str; 2] = ["run_status", SUBMIT_FIELDS];
+const RESERVED: [&str; 5] =
+    ["run_status", SUBMIT_FIELDS, "search_capabilities", "invoke_capability", "expand_handle"];
 
 #[derive(Clone, Copy)]
 enum Kind {

@@ -4,6 +4,7 @@
 
 mod bad_files;
 mod bad_steps;
+mod capabilities;
 mod extract;
 mod good_files;
 mod hand_over;
