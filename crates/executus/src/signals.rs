@@ -21,6 +21,7 @@ pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
+    heard: u32,
 }
 
 impl Signals {
@@ -34,6 +35,7 @@ impl Signals {
                 interrupt: signal(SignalKind::interrupt())?,
                 terminate: signal(SignalKind::terminate())?,
                 hang_up: signal(SignalKind::hangup())?,
+                heard: 0,
             })
         };
         catch().map_err(|error| Fault::error(format!("cannot listen for signals: {error}")))
@@ -41,11 +43,18 @@ impl Signals {
 
     /// The next request. Cancel safe.
     pub(crate) async fn next(&mut self) -> Asked {
-        tokio::select! {
+        let asked = tokio::select! {
             biased;
             _ = self.terminate.recv() => Asked::ShutDown,
             _ = self.hang_up.recv() => Asked::ShutDown,
             _ = self.interrupt.recv() => Asked::Cancel,
-        }
+        };
+        self.heard = self.heard.saturating_add(1);
+        asked
+    }
+
+    /// How many requests there were.
+    pub(crate) const fn heard(&self) -> u32 {
+        self.heard
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use executus_core::executor::StartError;
 use executus_core::secret::Secret;
-use executus_core::{ErrorKind, Executor, Limits, Model, Outcome, RunRequest, RunStatus, Tool};
+use executus_core::{ErrorKind, Executor, Limits, Model, Outcome, RunRequest, Tool};
 use executus_models::Recording;
 use executus_playbook::{Body, Playbook, RunFile};
 use serde_json::{Value, json};
@@ -17,11 +17,11 @@ use crate::fault::Fault;
 use crate::models::{self, Asking, Models};
 use crate::signals::Signals;
 use crate::store::{self, Asked, Store};
-use crate::watch::{self, Watcher};
+use crate::watch::{self, Watch};
 use crate::{output, tools};
 
-/// How many events may wait for the screen.
-const EVENTS: usize = 1024;
+/// How many events may wait for the screen: what a slow reader may be late by.
+const EVENTS: usize = 4096;
 
 /// How long closing the database may take.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
         None => Ok(None),
     };
     if let Some(stored) = earlier().await? {
-        return again(args, &stored);
+        return again(Watch::start(args.json, None), stored, &mut signals).await;
     }
 
     let recording = decider.record(args, &file)?;
@@ -86,28 +86,40 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
     let events = request.watch(EVENTS);
     let executor = Executor::builder().audit(store.audit()).build();
     let handle = executor.start(request).map_err(|error| not_started(&error))?;
-    let mut watcher = Watcher::new(args.json);
-    let outcome = watch::follow(&executor, &handle, events, &mut signals, &mut watcher).await;
+    let watch = Watch::start(args.json, Some(events));
+    let outcome = watch::follow(&executor, &handle, &mut signals, &watch).await;
     let is_refused = outcome.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Audit)
         && outcome.stats.tally.steps == 0;
     if is_refused && let Some(stored) = earlier().await? {
         // Another process took the id in the moment since it was looked up, and is done already.
-        return again(args, &stored);
+        return again(watch, stored, &mut signals).await;
     }
-    if tokio::time::timeout(CLOSING, store.close()).await.is_err() {
-        // What a run needs was durable when it settled.
-        tracing::warn!("the database took too long to close");
-    }
-    watcher.end(&outcome)?;
-    if let Some((recording, path)) = recording.zip(args.record.as_deref()) {
-        let is_empty = || path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0);
-        if let Some(failure) = recording.failure() {
-            output::note(&format!("error: the recording is not complete: {failure}"));
-        } else if is_empty() {
-            output::note(&format!("{} is empty: no model was asked", path.display()));
+    let is_closed = tokio::time::timeout(CLOSING, store.close()).await.is_ok();
+    let incomplete = recording.zip(args.record.as_deref()).and_then(incomplete);
+    watch.show({
+        let outcome = Arc::clone(&outcome);
+        move |watcher| {
+            if !is_closed {
+                // What a run needs was durable when it settled.
+                tracing::warn!("the database took too long to close");
+            }
+            watcher.end(&outcome);
+            if let Some(incomplete) = incomplete {
+                output::note(&incomplete);
+            }
         }
+    });
+    finish(watch, outcome, &mut signals).await
+}
+
+/// What is wrong with a recording.
+fn incomplete((recording, path): (Arc<Recording>, &Path)) -> Option<String> {
+    let is_empty = || path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0);
+    match recording.failure() {
+        Some(failure) => Some(format!("error: the recording is not complete: {failure}")),
+        None if is_empty() => Some(format!("{} is empty: no model was asked", path.display())),
+        None => None,
     }
-    finish(args, &outcome, &watcher)
 }
 
 /// What decides a run, and what comes with it.
@@ -229,21 +241,16 @@ fn not_started(error: &StartError) -> Fault {
 }
 
 /// Prints the result of a run that ended before.
-fn again(args: &RunArgs, stored: &Outcome) -> Result<Exit, Fault> {
-    output::note(&format!("run {} has ended before; this is its stored result", stored.run_id));
-    finish(args, stored, &Watcher::new(args.json))
+async fn again(watch: Watch, stored: Outcome, signals: &mut Signals) -> Result<Exit, Fault> {
+    let note = format!("run {} has ended before; this is its stored result", stored.run_id);
+    watch.show(move |_| output::note(&note));
+    finish(watch, Arc::new(stored), signals).await
 }
 
 /// Prints the result, and tells it by the exit code.
-fn finish(args: &RunArgs, outcome: &Outcome, watcher: &Watcher) -> Result<Exit, Fault> {
-    if args.json {
-        output::line(&crate::json::finished(outcome).to_string())?;
-    } else if outcome.status == RunStatus::Ok {
-        let text = outcome.output.as_deref().unwrap_or_default();
-        let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-        if !watcher.has_shown(text) {
-            output::result(&format!("{text}{newline}"))?;
-        }
-    }
-    Ok(Exit::of(outcome))
+async fn finish(watch: Watch, outcome: Arc<Outcome>, signals: &mut Signals) -> Result<Exit, Fault> {
+    let exit = Exit::of(&outcome);
+    watch.show(move |watcher| watcher.result(&outcome));
+    watch.end(signals).await?;
+    Ok(exit)
 }
