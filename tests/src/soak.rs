@@ -2,6 +2,7 @@
 
 pub mod crashes;
 pub mod faults;
+pub mod invocations;
 mod kernel;
 pub mod ledger;
 mod letters;
@@ -77,5 +78,11 @@ pub const SOAKS: &[Soak] = &[
         // The budget in memory remembers ten thousand holds that ended.
         count: 9_000,
         run: kernel::soak,
+    },
+    Soak {
+        name: "invocations",
+        what: "64 invocations at once, callers that drop theirs: each recorded, the budget exact",
+        count: 100_000,
+        run: invocations::soak,
     },
 ];

@@ -307,6 +307,17 @@ impl Stage {
 /// # Panics
 /// When no runtime can be built.
 pub fn paused<T>(work: impl Future<Output = T>) -> T {
+    quiet();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap_or_else(|error| panic!("no runtime to test in: {error}"));
+    runtime.block_on(work)
+}
+
+/// From now on panics that a plan or a script made are not shown.
+pub fn quiet() {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let tell = std::panic::take_hook();
@@ -319,10 +330,4 @@ pub fn paused<T>(work: impl Future<Output = T>) -> T {
             }
         }));
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap_or_else(|error| panic!("no runtime to test in: {error}"));
-    runtime.block_on(work)
 }

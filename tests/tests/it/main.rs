@@ -5,6 +5,7 @@
 mod admission;
 mod crashes;
 mod deadlines;
+mod invocations;
 mod machine;
 mod panics;
 mod parked;
