@@ -15,6 +15,10 @@ use crate::fault::Fault;
 /// What a script is called in place of a provider.
 const SCRIPTED: &str = "scripted";
 
+/// The variables that hold the keys of providers.
+pub(crate) const KEYS: [&str; 4] =
+    ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OLLAMA_API_KEY"];
+
 /// What asks the models of a run.
 pub(crate) struct Models {
     /// All of them, in order, as one.

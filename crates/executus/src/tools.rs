@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use executus_core::text::is_sensitive_name;
 use executus_core::{Limits, Tool, Toolbox};
 use executus_http::{Client, HttpTool, Method};
 use executus_playbook::{
@@ -26,6 +27,15 @@ pub(crate) fn of_file(file: &RunFile, bound: &Bound) -> Result<Toolbox, Fault> {
     let tools = file.tools.iter().map(|tool| make(tool, bound, &client, most));
     let tools = tools.collect::<Result<Vec<_>, _>>()?;
     Toolbox::new(tools).map_err(|error| Fault::usage(error.to_string()))
+}
+
+/// The variables that the tools of a file get and that are not for everybody, by their names.
+pub(crate) fn sensitive_variables(file: &RunFile) -> impl Iterator<Item = &str> {
+    let variables = file.tools.iter().flat_map(|tool| match &tool.kind {
+        ToolKind::Process { env, .. } => env.as_slice(),
+        _ => &[],
+    });
+    variables.map(|name| &**name).filter(|name| is_sensitive_name(name))
 }
 
 /// The client of all http tools.

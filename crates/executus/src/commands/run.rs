@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use executus_core::executor::StartError;
-use executus_core::secret::Secret;
+use executus_core::secret::{Secret, Secrets};
 use executus_core::{ErrorKind, Executor, Limits, Model, Outcome, RunRequest, Tool};
 use executus_models::Recording;
-use executus_playbook::{Body, Playbook, RunFile};
+use executus_playbook::{Body, Bound, Playbook, RunFile};
 use serde_json::{Value, json};
 
 use crate::cli::RunArgs;
@@ -64,7 +64,6 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
     }
 
     let recording = decider.record(args, &file)?;
-    let secrets = models::all(&bound.secrets).chain(decider.keys).collect();
     let mut request = RunRequest::new(decider.model)
         .subject(Arc::clone(&file.name))
         .name(Arc::clone(&file.name))
@@ -73,7 +72,7 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
         .inputs(Value::clone(&bound.inputs))
         .labels(labels.clone())
         .limits(decider.limits)
-        .secrets(secrets)
+        .secrets(secrets(&file, &bound, decider.keys))
         .tools(tools)
         .read_only(args.read_only)
         .dry_run(args.dry_run);
@@ -110,6 +109,24 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
         }
     });
     finish(watch, outcome, &mut signals).await
+}
+
+/// What nothing that the run leaves is to show: its sensitive parameters, the keys of its models,
+/// and what there is of such in the environment, since a tool may print what it gets there.
+fn secrets(file: &RunFile, bound: &Bound, keys: Vec<(String, Secret)>) -> Secrets {
+    let variables = tools::sensitive_variables(file).chain(models::KEYS);
+    let variables = variables.filter_map(|name| {
+        let value = std::env::var_os(name)?;
+        // As it is found in a text: often there is a line end that is not printed.
+        let value = value.to_string_lossy();
+        // What is shorter is in ordinary words.
+        let secret = Some(value.trim()).filter(|value| value.len() >= 4).map(Secret::new)?;
+        // A parameter keeps its name.
+        let is_taken = bound.secrets.get(name).is_some();
+        let name = if is_taken { format!("{name} of the environment") } else { name.to_owned() };
+        Some((name, secret))
+    });
+    variables.chain(keys).chain(models::all(&bound.secrets)).collect()
 }
 
 /// What is wrong with a recording.

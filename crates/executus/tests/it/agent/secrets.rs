@@ -116,11 +116,12 @@ fn nothing_that_is_left_has_a_secret() {
             }
         }
         scene.no_complaints();
-        // What was written down plays again, as harmless; without its provider a run has no key.
+        // What was written down plays again, as harmless: its tool still gets the key.
         let mut again = scene.home.command();
         again.args(["run", "agent.toml", "--model", "scripted:said.jsonl", "--json"]);
+        again.args(["--record", "again.jsonl"]).env(way.variables().0, KEY);
         let said = Said::from(environment(again).output().unwrap()).expect(0);
-        left(&scene, &said, &[CANARY, SPACED]);
+        nothing_is_left(&scene, &said);
     });
 }
 
