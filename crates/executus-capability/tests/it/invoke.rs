@@ -126,10 +126,13 @@ async fn the_frame_is_final_and_its_record_holds_counts_alone() {
     assert_eq!(scene.stats().invocations_ok, 4);
 }
 
+/// Makes an invocation whose token does not verify.
+type Faulty = fn(&Scene) -> Invocation;
+
 /// CI-17, AR-01
 #[tokio::test(start_paused = true)]
 async fn a_token_that_does_not_verify_stops_everything_and_is_recorded() {
-    let faults: [(&str, fn(&Scene) -> Invocation); 5] = [
+    let faults: [(&str, Faulty); 5] = [
         ("token_expired", |scene| {
             let (id, ann) = (id(), ann());
             let grant = Grant::new(&ann, &id).lifetime(Duration::ZERO);
