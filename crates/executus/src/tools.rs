@@ -10,6 +10,7 @@ use executus_playbook::{
 };
 use executus_process::{Argument, Environment, OutputLimits, ProcessTool};
 
+use crate::capabilities::MAX_DRIVER_RESULT;
 use crate::fault::Fault;
 use crate::models::all;
 
@@ -24,7 +25,10 @@ pub(crate) fn of_file(file: &RunFile, bound: &Bound) -> Result<Toolbox, Fault> {
     let client = client()?;
     let most = file.limits.over(Limits::default()).max_result_bytes;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let tools = file.tools.iter().map(|tool| make(tool, bound, &client, most));
+    let tools = file.tools.iter().map(|tool| {
+        let is_driver = file.driven(&tool.name).is_some();
+        make(tool, bound, &client, if is_driver { MAX_DRIVER_RESULT } else { most })
+    });
     let tools = tools.collect::<Result<Vec<_>, _>>()?;
     Toolbox::new(tools).map_err(|error| Fault::usage(error.to_string()))
 }
