@@ -39,7 +39,14 @@ pub(crate) fn sensitive_variables(file: &RunFile) -> impl Iterator<Item = &str> 
         ToolKind::Process { env, .. } => env.as_slice(),
         _ => &[],
     });
-    variables.map(|name| &**name).filter(|name| is_sensitive_name(name))
+    variables.map(|name| &**name).filter(|name| holds_a_secret(name))
+}
+
+/// Whether a variable of this name holds a secret: in an environment, what is called so, is one.
+fn holds_a_secret(name: &str) -> bool {
+    const ENDS: [&str; 6] = ["TOKEN", "SECRET", "PASSWORD", "PASSPHRASE", "CREDENTIALS", "KEY"];
+    let name = name.to_ascii_uppercase();
+    is_sensitive_name(&name) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// The client of all http tools.
@@ -119,4 +126,19 @@ fn argument(template: &Template) -> Argument {
         Part::Text(text) => argument.text(text),
         Part::Name(name) => argument.place(name),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_with_secrets_are_known_by_name() {
+        for name in ["GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "client_secret"] {
+            assert!(holds_a_secret(name), "{name}");
+        }
+        for name in ["PATH", "HOME", "LANG", "TOKENS_PER_MINUTE", "KEYBOARD"] {
+            assert!(!holds_a_secret(name), "{name}");
+        }
+    }
 }
