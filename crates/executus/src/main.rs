@@ -8,6 +8,7 @@ use crate::cli::{Cli, Command};
 use crate::exit::Exit;
 use crate::fault::Fault;
 
+mod capabilities;
 mod cli;
 mod commands;
 mod exit;

@@ -60,6 +60,11 @@ impl Store {
         Arc::new(self.audit.clone())
     }
 
+    /// The same, for what is recorded beside the runs.
+    pub(crate) const fn notes(&self) -> &SqliteAudit {
+        &self.audit
+    }
+
     /// The result of the run under this id, if it has ended and was asked for the same.
     ///
     /// # Errors
@@ -85,6 +90,9 @@ impl Store {
         }
         if run.spec.labels["file_digest"] != labels["file_digest"] {
             return taken("was asked for with another file, or another version of it");
+        }
+        if run.spec.labels["rules_digest"] != labels["rules_digest"] {
+            return taken("was asked for with other rules");
         }
         if run.spec.labels["models"] != labels["models"] {
             return taken("was asked for with another model");
@@ -130,7 +138,15 @@ pub(crate) fn reader(named: Option<&Path>) -> Result<Option<AuditReader>, Fault>
         return Ok(None);
     }
     presence::wait_for_maker(&path);
-    let reader = AuditReader::open(&path).map_err(|error| not_opened(&error))?;
+    let reader = match AuditReader::open(&path) {
+        Err(OpenError::Older { .. }) => {
+            // Whoever writes to it brings it up to date.
+            record_dead(&path);
+            AuditReader::open(&path)
+        }
+        opened => opened,
+    };
+    let reader = reader.map_err(|error| not_opened(&error))?;
     let open = RunFilter { open: true, limit: Some(1), ..RunFilter::default() };
     let open = reader.runs(&open).map_err(|error| not_read(&error))?;
     if !open.is_empty() && presence::nobody_lives(&path) {

@@ -11,6 +11,7 @@ use executus_models::Recording;
 use executus_playbook::{Body, Bound, Playbook, RunFile};
 use serde_json::{Value, json};
 
+use crate::capabilities::Capabilities;
 use crate::cli::RunArgs;
 use crate::exit::Exit;
 use crate::fault::Fault;
@@ -41,12 +42,16 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
     let tools = tools::of_file(&file, &bound)?
         .and(std::mem::take(&mut decider.tools))
         .map_err(|error| Fault::usage(error.to_string()))?;
-    let labels = json!({
+    let capabilities = Capabilities::of_file(args, &file)?;
+    let mut labels = json!({
         "file": args.file.display().to_string(),
         "file_digest": file.digest,
         "version": env!("CARGO_PKG_VERSION"),
         "models": decider.names,
     });
+    if let Some(rules) = capabilities.rules() {
+        labels["rules_digest"] = json!(rules);
+    }
 
     let store = Store::create(args.store.db.as_deref()).await?;
     let asked = Asked {
@@ -63,6 +68,7 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
         return again(Watch::start(args.json, None), stored, &mut signals).await;
     }
 
+    let (tools, guard) = capabilities.guard(tools, store.notes())?;
     let recording = decider.record(args, &file)?;
     let mut request = RunRequest::new(decider.model)
         .subject(Arc::clone(&file.name))
@@ -87,6 +93,7 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
     let handle = executor.start(request).map_err(|error| not_started(&error))?;
     let watch = Watch::start(args.json, Some(events));
     let outcome = watch::follow(&executor, &handle, &mut signals, &watch).await;
+    guard.close().await;
     let is_refused = outcome.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Audit)
         && outcome.stats.tally.steps == 0;
     if is_refused && let Some(stored) = earlier().await? {
