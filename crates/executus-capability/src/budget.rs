@@ -144,14 +144,25 @@ impl SessionBudget {
     /// # Errors
     /// [`BudgetExhausted`] when nothing is left.
     pub fn reserve(&self, tokens: u64) -> Result<Reservation, BudgetExhausted> {
+        self.admit(Mode::HandleOnly, tokens).map(|(_, reservation)| reservation)
+    }
+
+    /// Reserves as [`reserve`](Self::reserve) does, and gives the mode that fitted what was left
+    /// before, as [`suggest`](Self::suggest) has it: both at once, whoever else reserves.
+    ///
+    /// # Errors
+    /// [`BudgetExhausted`] when nothing is left.
+    pub fn admit(&self, asked: Mode, tokens: u64) -> Result<(Mode, Reservation), BudgetExhausted> {
         let mut ledger = self.0.ledger.lock();
-        let granted = self.0.remaining(&ledger).min(tokens);
-        if granted == 0 && tokens > 0 {
+        let left = self.0.remaining(&ledger);
+        if left == 0 {
             return Err(BudgetExhausted { total: self.0.total });
         }
+        let granted = left.min(tokens);
         ledger.reserved += granted;
         ledger.reservations += 1;
-        Ok(Reservation { budget: self.clone(), tokens: granted, held: true })
+        let reservation = Reservation { budget: self.clone(), tokens: granted, held: true };
+        Ok((asked.min(self.0.most(left)), reservation))
     }
 
     /// The mode that fits what is left: the one asked for, or one that shows less.
@@ -160,8 +171,19 @@ impl SessionBudget {
     /// twentieth on a summary; below it the handle alone.
     #[must_use]
     pub fn suggest(&self, asked: Mode) -> Mode {
-        let (left, total) = (u128::from(self.remaining()), u128::from(self.0.total));
-        let most = if left * 2 > total {
+        asked.min(self.0.most(self.remaining()))
+    }
+}
+
+impl Inner {
+    fn remaining(&self, ledger: &Ledger) -> u64 {
+        self.total.saturating_sub(ledger.used).saturating_sub(ledger.reserved)
+    }
+
+    /// What may be shown at most when so much is left.
+    fn most(&self, left: u64) -> Mode {
+        let (left, total) = (u128::from(left), u128::from(self.total));
+        if left * 2 > total {
             Mode::Raw
         } else if left * 5 > total {
             Mode::Table
@@ -169,14 +191,7 @@ impl SessionBudget {
             Mode::Summary
         } else {
             Mode::HandleOnly
-        };
-        asked.min(most)
-    }
-}
-
-impl Inner {
-    fn remaining(&self, ledger: &Ledger) -> u64 {
-        self.total.saturating_sub(ledger.used).saturating_sub(ledger.reserved)
+        }
     }
 }
 

@@ -151,7 +151,8 @@ impl DriverError {
 ///
 /// **Called** by the kernel, for many invocations at once. **Cancellation**: the future is dropped
 /// when the attempt's time is over or the invocation is given up; work that outlives it must end in
-/// its `Drop`. **Panics** are a failed attempt like an error. A driver sees arguments with their
+/// its `Drop`. A driver must not block its
+/// thread: what blocks cannot be cut. **Panics** are a failed attempt like an error. A driver sees arguments with their
 /// secrets bound, and nothing it answers is shown before the firewall has seen it.
 #[async_trait]
 pub trait Driver: Send + Sync {

@@ -40,7 +40,7 @@ pub use request::{ExpandRequest, GrantRequest, Invocation};
 pub use stats::KernelStats;
 pub use stream::FrameStream;
 
-use error::StageError as Fault;
+use action::unread;
 use isolate::within;
 use stats::Stats;
 
@@ -128,12 +128,15 @@ impl Kernel {
         self.0.budget.as_ref().map(SessionBudget::state)
     }
 
-    /// The record of an action; `None` when there is none.
+    /// The record of an action; `None` when there is none. Of what a run repeated after a crash,
+    /// the first has the call's key as its id, the second has `~2` behind it, and so on.
     ///
     /// # Errors
     /// [`ActionLogError`]: the log failed, panicked or took too long.
     pub async fn explain(&self, action_id: &str) -> Result<Option<ActionRecord>, ActionLogError> {
-        within(self.0.limits.log, || self.0.log.get(action_id)).await.unwrap_or_else(unread)
+        within(self.0.limits.log, || self.0.log.get(action_id))
+            .await
+            .unwrap_or_else(|why| Err(unread(why)))
     }
 
     /// The records that a query asks for, by time and action id.
@@ -142,7 +145,9 @@ impl Kernel {
     /// [`ActionLogError`]: the query means nothing, or the log failed, panicked or took too long.
     pub async fn actions(&self, query: &ActionQuery) -> Result<Vec<ActionRecord>, ActionLogError> {
         query.page()?;
-        within(self.0.limits.log, || self.0.log.query(query)).await.unwrap_or_else(unread)
+        within(self.0.limits.log, || self.0.log.query(query))
+            .await
+            .unwrap_or_else(|why| Err(unread(why)))
     }
 
     /// Refuses what is new from now on, waits so long for what is under way, gives the rest up,
@@ -158,8 +163,4 @@ impl Kernel {
         let _ = tokio::time::timeout(recording, tracker.wait()).await;
         Closed { cancelled, left: tracker.len() }
     }
-}
-
-fn unread<T>(why: isolate::Unanswered) -> Result<T, ActionLogError> {
-    Err(ActionLogError::Unread { message: Fault::new(Stage::Log, why).to_string() })
 }

@@ -86,9 +86,9 @@ impl Action {
         draft.record.principal_id = Arc::clone(&principal.id);
         draft.record.run_id = run_id;
         draft.record.action_id = match action_id {
-            Some(named) => bounded_to(named.to_owned(), MAX_ID),
+            Some(named) if !named.is_empty() => bounded_to(named.to_owned(), MAX_ID),
             // Fresh ids of runs are what is needed here: unique, and sorted by time.
-            None => RunId::random().as_str().to_owned(),
+            _ => RunId::random().as_str().to_owned(),
         };
         Self {
             kernel: Arc::clone(kernel),
@@ -197,16 +197,24 @@ fn repeated(id: &str, nth: u32) -> String {
 }
 
 /// The first id in the line of a named one of which there is no record.
-pub(super) async fn unused(kernel: &Inner, named: &str) -> String {
+///
+/// A log that cannot say so is not there: what is done could not be recorded.
+pub(super) async fn unused(kernel: &Inner, named: &str) -> Result<String, ActionLogError> {
     let mut id = named.to_owned();
     for nth in 2..=MAX_REPEATS {
         match within(kernel.limits.log, || kernel.log.get(&id)).await {
             Ok(Ok(Some(_))) => id = repeated(named, nth),
-            // A log that cannot be read will say so when it is to write.
-            Ok(Ok(None) | Err(_)) | Err(_) => break,
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return Err(error),
+            Err(why) => return Err(unread(why)),
         }
     }
-    id
+    Ok(id)
+}
+
+/// A log that could not be read.
+pub(super) fn unread(why: Unanswered) -> ActionLogError {
+    ActionLogError::Unread { message: StageError::new(Stage::Log, why).to_string() }
 }
 
 /// The writing of a record. It goes on in a task of the kernel's when it is dropped.

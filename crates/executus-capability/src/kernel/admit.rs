@@ -8,7 +8,6 @@ use executus_core::Timestamp;
 use super::action::Action;
 use super::error::InvokeError;
 use super::{Inner, Invocation};
-use crate::budget::SessionBudget;
 use crate::capability::Capability;
 use crate::constraint::Constraints;
 use crate::driver::DriverError;
@@ -22,7 +21,9 @@ pub(super) struct Examined<'k> {
     pub(super) plan: &'k RoutePlan,
     /// The longest one attempt may take.
     pub(super) limit: Duration,
-    /// How much is shown.
+    /// How much this principal may be shown.
+    pub(super) allowed: Mode,
+    /// How much of that fits the budget.
     pub(super) mode: Mode,
 }
 
@@ -50,7 +51,7 @@ impl Inner {
         // the budget is asked before this invocation takes from it.
         let allowed = allowed_mode(principal, invocation.mode);
         let mode = self.budget.as_ref().map_or(allowed, |budget| budget.suggest(allowed));
-        Ok(Examined { capability: Arc::clone(capability), plan, limit, mode })
+        Ok(Examined { capability: Arc::clone(capability), plan, limit, allowed, mode })
     }
 
     /// Lets an invocation in, with what it needs reserved.
@@ -59,7 +60,7 @@ impl Inner {
         action: &mut Action,
         invocation: &Invocation,
     ) -> Result<Admitted<'_>, InvokeError> {
-        let Examined { capability, plan, limit, mode } = self.examine(invocation)?;
+        let Examined { capability, plan, limit, allowed, mut mode } = self.examine(invocation)?;
         action.draft().record.mode = Some(mode);
         let until = self.until(invocation);
         self.left(until)?;
@@ -68,7 +69,11 @@ impl Inner {
         }
         if let Some(budget) = &self.budget {
             let tokens = invocation.reserve.unwrap_or_else(|| budget.default_reservation());
-            action.draft().reservation = Some(SessionBudget::reserve(budget, tokens)?);
+            // The mode once more, since others may have reserved in between.
+            let (fits, reservation) = budget.admit(allowed, tokens)?;
+            mode = fits;
+            action.draft().record.mode = Some(mode);
+            action.draft().reservation = Some(reservation);
         }
         action.draft().admitted = true;
         let constraints = Arc::new(invocation.token.constraints.clone());

@@ -141,7 +141,8 @@ pub enum InvokeError {
     /// The kernel is closed.
     #[error("the kernel is closed")]
     Closed,
-    /// It was done, and there is no record of it: nothing is shown.
+    /// It was done, and there is no record of it, or it was not done since there could be none:
+    /// nothing is shown.
     #[error(transparent)]
     Unrecorded(#[from] ActionLogError),
 }

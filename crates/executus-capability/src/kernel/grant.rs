@@ -1,5 +1,8 @@
 //! Tokens: granted, refused, taken back.
 
+use executus_core::secret::Secrets;
+use serde_json::Value;
+
 use super::action::Action;
 use super::error::{GrantError, Stage};
 use super::invoke::panicked;
@@ -8,7 +11,7 @@ use super::{GrantRequest, Inner, Kernel};
 use crate::firewall::scrub_text;
 use crate::policy::{Ask, Denial};
 use crate::principal::Principal;
-use crate::record::{ActionKind, ActionLogError};
+use crate::record::{ActionKind, ActionLogError, recorded};
 use crate::token::{Grant, Token, TokenAuthority};
 
 impl Kernel {
@@ -23,7 +26,9 @@ impl Kernel {
         let GrantRequest { principal, capability, action_id, run_id, .. } = &request;
         let named = action_id.as_deref();
         let mut action = Action::begin(&self.0, ActionKind::Deny, principal, named, run_id.clone());
-        capability.as_str().clone_into(&mut action.draft().record.capability_id);
+        let record = &mut action.draft().record;
+        capability.as_str().clone_into(&mut record.capability_id);
+        record.args = request.recorded();
         match self.0.decide(&request) {
             Ok(token) => {
                 let record = &mut action.draft().record;
@@ -83,6 +88,17 @@ impl Kernel {
         let newly = self.0.authority.revoke_principal(principal_id);
         action.end(Ok(0)).await?;
         Ok(newly)
+    }
+}
+
+impl GrantRequest {
+    /// What a record says of it.
+    fn recorded(&self) -> Value {
+        let mut said = self.constraints.fields().clone();
+        if !self.justification.is_empty() {
+            said.insert("justification".into(), self.justification.as_str().into());
+        }
+        recorded("", &said, &Secrets::default())
     }
 }
 

@@ -104,7 +104,7 @@ impl Inner {
         action: &mut Action,
         invocation: &Invocation,
     ) -> Result<Served, InvokeError> {
-        self.number(action, invocation).await;
+        self.number(action, invocation).await?;
         let admitted = self.admit(action, invocation)?;
         let mut attempts = Attempts::new(self, invocation, &admitted);
         for (id, driver) in attempts.drivers() {
@@ -119,11 +119,16 @@ impl Inner {
     }
 
     /// Gives the action an id of which there is no record yet.
-    pub(super) async fn number(&self, action: &mut Action, invocation: &Invocation) {
-        if let Some(named) = &invocation.action_id {
-            let id = unused(self, named).await;
+    pub(super) async fn number(
+        &self,
+        action: &mut Action,
+        invocation: &Invocation,
+    ) -> Result<(), InvokeError> {
+        if invocation.action_id.is_some() {
+            let id = unused(self, action.id()).await?;
             action.draft().record.action_id = id;
         }
+        Ok(())
     }
 
     /// What follows when a driver has given a whole result: handle, firewall, count.
@@ -146,7 +151,8 @@ impl Inner {
         let screened = call(|| self.screen.screen(&raw, &request));
         let mut frame = screened.map_err(|why| panicked(Stage::Firewall, why))??;
         frame.handle = handle;
-        self.confine(action, invocation, admitted, &mut frame);
+        self.confine(action, admitted, &mut frame);
+        invocation.tell_mode(&mut frame);
         let cost = self.count(&frame)?;
         self.left(admitted.until)?;
         Ok(Served { frame, cost })
@@ -190,20 +196,10 @@ impl Inner {
     }
 
     /// Holds a screen to what it may say: this invocation's id, and no more than its mode.
-    pub(super) fn confine(
-        &self,
-        action: &mut Action,
-        invocation: &Invocation,
-        admitted: &Admitted<'_>,
-        frame: &mut Frame,
-    ) {
+    pub(super) fn confine(&self, action: &mut Action, admitted: &Admitted<'_>, frame: &mut Frame) {
         action.id().clone_into(&mut frame.action_id);
         frame.mode = frame.mode.min(admitted.mode);
         action.draft().record.mode = Some(frame.mode);
-        if frame.mode != invocation.mode {
-            let (asked, used) = (invocation.mode, frame.mode);
-            frame.warnings.push(format!("`{asked}` was asked for, `{used}` is shown"));
-        }
     }
 
     pub(super) fn count(&self, frame: &Frame) -> Result<u64, InvokeError> {
@@ -224,6 +220,16 @@ pub(super) fn panicked(stage: Stage, why: Panicked) -> StageError {
 /// As much of an id as a record takes.
 fn shortened(text: &str) -> &str {
     &text[..text.floor_char_boundary(128)]
+}
+
+impl Invocation {
+    /// Says on the last frame that less is shown than was asked for.
+    pub(super) fn tell_mode(&self, frame: &mut Frame) {
+        if frame.mode != self.mode {
+            let (asked, used) = (self.mode, frame.mode);
+            frame.warnings.push(format!("`{asked}` was asked for, `{used}` is shown"));
+        }
+    }
 }
 
 impl Action {

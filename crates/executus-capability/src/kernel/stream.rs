@@ -126,7 +126,7 @@ impl Inner {
         invocation: &Invocation,
         reader: &mut Reader,
     ) -> Result<Served, InvokeError> {
-        self.number(action, invocation).await;
+        self.number(action, invocation).await?;
         let admitted = self.admit(action, invocation)?;
         reader.has_begun();
         let until = admitted.until;
@@ -208,7 +208,7 @@ impl Inner {
                 Some(chunk) => (screen.push(chunk)?, chunk.is_final),
                 None => (screen.finish()?, true),
             };
-            self.confine(action, invocation, admitted, &mut frame);
+            self.confine(action, admitted, &mut frame);
             if let Some(chunk) = chunk {
                 whole.push(chunk.data);
             }
@@ -221,6 +221,7 @@ impl Inner {
             reader.show(frame, self.limits.reader).await?;
         };
         drop(source);
+        invocation.tell_mode(&mut frame);
         match whole.into_value() {
             Ok(Some(value)) => {
                 frame.handle = Some(self.keep(invocation, admitted, Arc::new(value)).await?);

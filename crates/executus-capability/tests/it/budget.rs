@@ -56,6 +56,7 @@ fn what_is_short_is_granted_in_part() {
     let reservation = budget.reserve(200).unwrap();
     assert_eq!((reservation.tokens(), budget.remaining()), (150, 0));
     assert_eq!(budget.reserve(1).unwrap_err(), BudgetExhausted { total: 150 });
+    assert_eq!(budget.reserve(0).unwrap_err(), BudgetExhausted { total: 150 });
     drop(reservation);
     assert_eq!(budget.remaining(), 150);
 }

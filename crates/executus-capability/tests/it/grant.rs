@@ -31,6 +31,7 @@ async fn a_grant_is_recorded_and_allows_an_invocation() {
     assert_eq!(token.constraints.max_rows(), Ok(Some(7)));
     assert_eq!(token.expires_at.since(token.issued_at), Duration::from_secs(60));
     let granted = scene.records(ActionKind::Grant).await.remove(0);
+    assert_eq!(granted.args, json!({"max_rows": 7}));
     assert_eq!(granted.token_id.as_ref(), Some(&token.token_id));
     assert_eq!((granted.capability_id.as_str(), &*granted.principal_id), ("tickets.list", "ann"));
     scene.kernel.invoke(Invocation::new(token, ann())).await.unwrap();
@@ -45,6 +46,7 @@ async fn a_denial_is_recorded_with_its_code_as_well_as_may_be() {
     let error = scene.kernel.grant(ask()).await.unwrap_err();
     assert_eq!((error.code(), scene.stats().denials), ("missing_role", 1));
     let record = scene.records(ActionKind::Deny).await.remove(0);
+    assert_eq!(record.args, json!({"justification": "because I want it so"}));
     let found = record.error.unwrap();
     assert_eq!((found.code.as_str(), &found.message), ("missing_role", &error.to_string()));
     assert_eq!((record.capability_id.as_str(), record.token_id), ("tickets.close", None));

@@ -258,3 +258,15 @@ fn routes_and_kernels_are_checked() {
     let zero = builder().limits(limits).build().unwrap_err();
     assert_eq!(zero, BuildError::ZeroLimit { field: "log" });
 }
+
+/// FW-01: the gate of the kernel. Raw is for an admin, who gets no handle; others get a summary with
+/// one, and are told so.
+#[tokio::test(start_paused = true)]
+async fn raw_is_for_an_admin_and_others_get_a_summary_and_a_handle() {
+    let scene = Setup::good().build();
+    let frame = scene.kernel.invoke(scene.as_admin().mode(Mode::Raw)).await.unwrap();
+    assert!(frame.mode == Mode::Raw && frame.raw.is_some() && frame.handle.is_none());
+    let frame = scene.kernel.invoke(scene.invocation().mode(Mode::Raw)).await.unwrap();
+    assert!(frame.mode == Mode::Summary && frame.raw.is_none() && frame.handle.is_some());
+    assert!(frame.warnings.iter().any(|warning| warning.contains("`raw`")), "{frame:?}");
+}

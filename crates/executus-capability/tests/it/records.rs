@@ -205,6 +205,9 @@ async fn a_log_that_cannot_be_read_says_so_in_time() {
         assert!(scene.kernel.explain("x").await.is_err());
         assert!(scene.kernel.actions(&ActionQuery::default()).await.is_err());
     }
-    // It does not keep an invocation from being performed and recorded.
-    scene.kernel.invoke(scene.invocation().action_id("x")).await.unwrap();
+    // An invocation that must know its id is not performed, since it could not be recorded.
+    scene.kernel.invoke(scene.invocation().action_id("x")).await.unwrap_err();
+    assert_eq!(scene.record().await.error.unwrap().code, "unrecorded");
+    assert!(scene.driver("a").calls().is_empty());
+    scene.kernel.invoke(scene.invocation()).await.unwrap();
 }
