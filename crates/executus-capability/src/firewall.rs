@@ -191,6 +191,9 @@ impl Screen for Firewall {
     fn screen(&self, raw: &Value, request: &ScreenRequest<'_>) -> Result<Frame, FirewallError> {
         let (mut frame, narrow, rows) = self.begin(request)?;
         frame.is_final = true;
+        if frame.mode == Mode::HandleOnly && frame.handle.is_none() {
+            frame.warnings.push("the result was not kept; ask for a summary".to_owned());
+        }
         let known = [Known::of(raw)];
         let redactor = Redactor::new(&known, self.limits.depth);
         let mut left = Left::new(&self.limits, rows);

@@ -100,7 +100,7 @@ impl Running {
                 if is_closed(&text[..at], scanner) {
                     return Some(at);
                 }
-                self.next = at + at / 4 + 32;
+                self.next = at + at / 4 + 1;
             }
             at += 1;
         }

@@ -49,13 +49,9 @@ impl<'s, 'a> Scanner<'s, 'a> {
         }
     }
 
-    /// Whether a known value may be going on at the end of the text.
+    /// Whether a known value may be going on at the end of the text, in whatever form.
     pub(crate) fn goes_on(&self, text: &[u8]) -> bool {
-        let on = |text: &[u8]| self.sought.known.iter().any(|known| known.goes_on(text));
-        let forms = [Form::Percent, Form::Query, Form::Escaped];
-        self.sought.spaced
-            && (on(text)
-                || forms.iter().filter_map(|form| form.decode(text)).any(|decoded| on(&decoded)))
+        self.sought.spaced && self.sought.goes_on(text, 0)
     }
 
     /// The text with its sensitive parts replaced.
@@ -125,6 +121,15 @@ impl<'s, 'a> Sought<'s, 'a> {
     fn new(known: &'s [Known<'a>]) -> Self {
         let any = known.iter().any(|known| !known.is_empty());
         Self { known, any, spaced: known.iter().any(|known| known.longest_spaced > 0) }
+    }
+
+    fn goes_on(&self, text: &[u8], forms: u8) -> bool {
+        let decoded = |form: Form| form.decode(text).filter(|_| forms < FORMS);
+        self.known.iter().any(|known| known.goes_on(text))
+            || [Form::Percent, Form::Query, Form::Escaped]
+                .into_iter()
+                .filter_map(decoded)
+                .any(|decoded| self.goes_on(&decoded, forms + 1))
     }
 
     /// The shortest run of base64 that is looked into.

@@ -43,12 +43,7 @@ impl Show<'_, '_, '_> {
     /// Fills the frame as its mode says.
     pub(super) fn fill(mut self, value: &Value, frame: &mut Frame) {
         match frame.mode {
-            Mode::HandleOnly => {
-                if frame.handle.is_none() {
-                    frame.warnings.push("the result was not kept; ask for a summary".to_owned());
-                }
-                return;
-            }
+            Mode::HandleOnly => return,
             Mode::Summary => self.summary(value, frame),
             Mode::Table => self.table(value, frame),
             Mode::Raw => self.raw(value, frame),

@@ -5,7 +5,11 @@
 mod budget;
 mod deadline;
 mod dry_run;
+mod firewall;
+mod firewall_corpus;
+mod firewall_stream;
 mod grant;
+mod handle;
 mod invoke;
 mod policy;
 mod policy_rules;
