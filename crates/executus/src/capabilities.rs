@@ -34,6 +34,7 @@ mod search;
 
 use driver::FileTool;
 use log::Actions;
+pub(crate) use log::action;
 use search::InvokeTool;
 
 /// The most that a driver's result may have, in bytes: it is looked through, not shown.

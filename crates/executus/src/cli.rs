@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// List the runs, newest first
     Runs(RunsArgs),
-    /// Show what a run did, step by step
+    /// Show what a run did, step by step, or one action of a capability
     Explain(ExplainArgs),
     /// Feed a run's journal through the machine and compare every state with its record
     Replay(ReplayArgs),
@@ -90,7 +90,7 @@ pub(crate) struct RunsArgs {
 /// `executus explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// The run's id
+    /// The id of a run, or of an action of a capability
     pub(crate) run: String,
     /// Print one JSON object
     #[arg(long)]

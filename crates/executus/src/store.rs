@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use etcetera::BaseStrategy;
 use executus_audit_sqlite::{
-    AuditReader, Config, OpenError, QueryError, RunFilter, RunSummary, SqliteAudit,
+    AuditReader, Config, Note, OpenError, QueryError, RunFilter, RunSummary, SqliteAudit,
 };
 use executus_core::port::Audit;
 use executus_core::text::scrub_json;
@@ -166,6 +166,18 @@ fn record_dead(path: &Path) {
     });
     if let Err(fault) = recorded {
         tracing::warn!(%fault, "runs of a process that died are still listed as running");
+    }
+}
+
+/// The note of this id, where there is one and no run is called so.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn note(named: Option<&Path>, id: &str) -> Result<Option<Note>, Fault> {
+    let Some(reader) = reader(named)? else { return Ok(None) };
+    match RunId::new(id).map(|run| reader.run(&run)) {
+        Ok(Ok(_)) => Ok(None),
+        _ => reader.note(id).map_err(|error| not_read(&error)),
     }
 }
 

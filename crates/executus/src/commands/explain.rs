@@ -1,6 +1,8 @@
-//! `executus explain`: the whole record of a run, in order.
+//! `executus explain`: the whole record of a run, in order, or one action.
 
-use executus_audit_sqlite::{AuditRecord, RunSummary};
+use std::collections::BTreeSet;
+
+use executus_audit_sqlite::{AuditReader, AuditRecord, NoteFilter, RunSummary};
 use serde_json::{Value, json};
 
 use crate::cli::ExplainArgs;
@@ -9,18 +11,32 @@ use crate::fault::Fault;
 use crate::time::{milliseconds, rfc3339};
 use crate::{json, output, store};
 
-/// Shows what a run did.
+mod action;
+
+/// Shows what a run did, or an action.
 ///
 /// # Errors
-/// When there is no such run, or it cannot be read.
+/// When there is no such run or action, or it cannot be read.
 pub(crate) fn run(args: &ExplainArgs) -> Result<Exit, Fault> {
+    let note = store::note(args.store.db.as_deref(), &args.run)?;
+    if let Some(shown) = note.and_then(|note| action::show(note, args.json)) {
+        return shown;
+    }
     let (reader, run) = store::find(args.store.db.as_deref(), &args.run)?;
     let records = reader.records(&run.run_id).map_err(|error| store::not_read(&error))?;
+    let actions = Actions::of_run(&reader, &run)?;
     if args.json {
-        let records: Vec<_> = records.iter().map(json::record).collect();
+        let with_action = |record: &AuditRecord| {
+            let mut fields = json::record(record);
+            if let Some(action) = actions.of(record) {
+                fields["action_id"] = json!(action);
+            }
+            fields
+        };
+        let records: Vec<_> = records.iter().map(with_action).collect();
         output::line(&json!({"run": json::run(&run), "records": records}).to_string())?;
     } else {
-        output::result(&(heading(&run) + &body(&run, &records)))?;
+        output::result(&(heading(&run) + &body(&run, &records, &actions)))?;
     }
     Ok(Exit::Ok)
 }
@@ -57,12 +73,33 @@ fn heading(run: &RunSummary) -> String {
     text
 }
 
-fn body(run: &RunSummary, records: &[AuditRecord]) -> String {
+/// The actions that the calls of a run led to.
+struct Actions<'r> {
+    run: &'r RunSummary,
+    ids: BTreeSet<String>,
+}
+
+impl<'r> Actions<'r> {
+    fn of_run(reader: &AuditReader, run: &'r RunSummary) -> Result<Self, Fault> {
+        let filter = NoteFilter { run: Some(run.run_id.clone()), ..NoteFilter::default() };
+        let notes = reader.notes(&filter).map_err(|error| store::not_read(&error))?;
+        Ok(Self { run, ids: notes.into_iter().map(|note| note.id).collect() })
+    }
+
+    /// The action of an executed call: its id is the key of the call.
+    fn of(&self, record: &AuditRecord) -> Option<&str> {
+        let id = (record.kind == "acted").then(|| record.key.in_run(&self.run.run_id))?;
+        self.ids.get(&id).map(String::as_str)
+    }
+}
+
+fn body(run: &RunSummary, records: &[AuditRecord], actions: &Actions<'_>) -> String {
     let mut text = String::new();
     for record in records {
         let since = record.at.since(run.started_at);
         let since = format!("+{}.{:03}", since.as_secs(), since.subsec_millis());
-        let (what, details) = tell(record);
+        let (what, mut details) = tell(record);
+        details.extend(actions.of(record).map(|action| format!("action {action}")));
         text.push_str(&format!("{:>4} {since:>9}  {what}\n", record.seq));
         for detail in details.iter().flat_map(|detail| detail.lines()) {
             text.push_str(&format!("{:16}  {detail}\n", ""));
