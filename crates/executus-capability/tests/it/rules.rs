@@ -396,8 +396,14 @@ fn paused(work: impl Future<Output = ()>) {
     runtime.block_on(work);
 }
 
+/// Thousands of schedules, or as many as `PROPTEST_CASES` says.
+fn thousands() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.max(4_000), ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(thousands())]
 
     /// AR-01, BR-05: whatever goes wrong, wherever and when, there is one record for each exit, what
     /// was reserved is settled or given back, what is left is exact, and no task stays.
