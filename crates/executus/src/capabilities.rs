@@ -43,6 +43,9 @@ pub(crate) const MAX_DRIVER_RESULT: usize = 4 << 20;
 /// What an answer may have beside its text, in bytes: a mark that it was cut, and a handle.
 const BESIDE: usize = 512;
 
+/// How many calls a small budget has room for at once, at least.
+const CALLS_AT_ONCE: u64 = 10;
+
 /// How long what is under way may take when the run is over: it was cancelled already.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -189,7 +192,8 @@ fn refused(error: impl std::fmt::Display) -> Fault {
 
 fn budget(policy: &PolicyDef) -> Result<SessionBudget, Fault> {
     let Some(total) = policy.budget_tokens else { return Ok(SessionBudget::default()) };
-    let reservation = total.min(SessionBudget::RESERVATION);
+    // Several calls of one step reserve at once.
+    let reservation = (total / CALLS_AT_ONCE).clamp(1, SessionBudget::RESERVATION);
     let number = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
     SessionBudget::new(number(total), number(reservation)).map_err(refused)
 }

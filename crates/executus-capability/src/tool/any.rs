@@ -28,7 +28,11 @@ impl AnyCapabilityTool {
         let about = "Performs a capability that search_capabilities has found, by its id.";
         let properties = json!({
             "capability": {"type": "string", "description": "its id, such as tickets.close"},
-            "args": {"type": "object", "description": "the arguments that it takes"},
+            // Some providers refuse an object that does not say what its properties are.
+            "args": {
+                "type": "object", "properties": {}, "additionalProperties": true,
+                "description": "the arguments that it takes",
+            },
         });
         let spec = ToolSpec::new(Self::NAME, about).parameters(schema(properties, &["capability"]));
         Self { access, spec }

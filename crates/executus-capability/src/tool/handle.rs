@@ -31,7 +31,11 @@ impl HandleTool {
                 "type": "array", "items": {"type": "string"},
                 "description": "only these fields",
             },
-            "filter": {"type": "object", "description": "only rows whose fields have these values"},
+            // Some providers refuse an object that does not say what its properties are.
+            "filter": {
+                "type": "object", "properties": {}, "additionalProperties": true,
+                "description": "only rows whose fields have these values",
+            },
         });
         let spec = ToolSpec::new(Self::NAME, about)
             .parameters(schema(properties, &["handle"]))

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use executus_audit_sqlite::{AuditReader, AuditRecord, NoteFilter, RunSummary};
+use executus_core::Key;
 use serde_json::{Value, json};
 
 use crate::cli::ExplainArgs;
@@ -88,7 +89,9 @@ impl<'r> Actions<'r> {
 
     /// The action of an executed call: its id is the key of the call.
     fn of(&self, record: &AuditRecord) -> Option<&str> {
-        let id = (record.kind == "acted").then(|| record.key.in_run(&self.run.run_id))?;
+        // As a tool knows its call: by its place.
+        let key = Key { args: None, ..record.key };
+        let id = (record.kind == "acted").then(|| key.in_run(&self.run.run_id))?;
         self.ids.get(&id).map(String::as_str)
     }
 }

@@ -3,6 +3,7 @@
 
 mod agent;
 mod blocked;
+mod capability;
 mod ending;
 mod examples;
 mod idempotency;
