@@ -2,6 +2,7 @@
 
 mod denied;
 mod filtered;
+mod guide;
 mod offered;
 mod rules;
 
