@@ -9,7 +9,9 @@ use crate::firewall::ScreenRequest;
 use crate::handle::HandleRef;
 
 /// How much of a result is shown. Later ones show more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Only the handle.
