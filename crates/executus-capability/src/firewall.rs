@@ -19,6 +19,7 @@ pub(crate) mod rows;
 mod running;
 pub(crate) mod scan;
 pub(crate) mod show;
+pub(crate) mod size;
 mod summary;
 
 use chunks::Chunks;

@@ -39,6 +39,28 @@ pub fn bounded_to(mut text: String, max: usize) -> String {
 /// compared without case, `-`, `_` and spaces, or one that ends like a credential's.
 #[must_use]
 pub fn is_sensitive_name(name: &str) -> bool {
+    // Most names end like none of them.
+    if let [.., one, last] = name.as_bytes()
+        && one.is_ascii_alphanumeric()
+        && last.is_ascii_alphanumeric()
+        && !matches!(
+            &[one.to_ascii_lowercase(), last.to_ascii_lowercase()],
+            b"il"
+                | b"ne"
+                | b"er"
+                | b"sn"
+                | b"vv"
+                | b"rd"
+                | b"wd"
+                | b"et"
+                | b"en"
+                | b"on"
+                | b"ie"
+                | b"ey"
+        )
+    {
+        return false;
+    }
     // The longest name, and one byte that tells a longer one.
     const ROOM: usize = "socialsecuritynumber".len() + 1;
     let mut plain = [0; ROOM];
@@ -238,6 +260,13 @@ mod tests {
     fn names_are_compared_without_case_and_separators() {
         for name in [
             "email",
+            "emai_L",
+            "PhonE_",
+            "cookie",
+            "ssn",
+            "private-key",
+            "creditcard",
+            "authorization",
             "E-Mail",
             "Social Security Number",
             "CVV",

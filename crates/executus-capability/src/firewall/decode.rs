@@ -149,6 +149,11 @@ pub(super) const fn is_base64(byte: u8) -> bool {
     DIGITS[byte as usize] != NONE
 }
 
+/// The values of digits of base64.
+pub(super) fn base64_values(digits: &[u8]) -> impl Iterator<Item = u8> {
+    digits.iter().map(|&digit| DIGITS[digit as usize])
+}
+
 /// What digits of base64 stand for; what does not fill a byte is left out.
 #[expect(clippy::cast_possible_truncation, reason = "the low bytes are what is meant")]
 pub(super) fn base64(digits: &[u8], out: &mut Vec<u8>) {

@@ -7,7 +7,7 @@ use executus_core::text::{REDACTED, is_sensitive_name};
 use serde_json::{Map, Value};
 
 /// The shortest value that is looked for elsewhere; a shorter one would be found in harmless words.
-pub(crate) const SHORTEST: usize = 6;
+const SHORTEST: usize = 6;
 /// From here on a value of letters alone is looked for, too.
 const SHORTEST_WORD: usize = 8;
 /// So many bytes of a value decide where it begins; from there on it is followed to its end.
@@ -24,11 +24,15 @@ pub(crate) struct Known<'a> {
     values: Vec<Cow<'a, str>>,
     /// For each value, the longest other one whose key begins its key.
     parents: Vec<Option<u32>>,
-    /// Which first [`SHORTEST`] bytes there may be: one bit each.
+    /// Which first [`SHORTEST`] bytes there may be: three bits of one word each.
     bits: Vec<u64>,
+    /// The same of the digits that stand for them in base64.
+    digits: Vec<u64>,
     shift: u32,
     /// Whether some value could be a number.
     pub(crate) has_numbers: bool,
+    /// How many bytes the shortest value has.
+    pub(crate) shortest: usize,
     /// The longest value that has a white space or a comma in it.
     pub(crate) longest_spaced: usize,
 }
@@ -41,25 +45,30 @@ impl<'a> Known<'a> {
         Self::new(found)
     }
 
-    pub(crate) fn new(mut values: Vec<Cow<'a, str>>) -> Self {
-        values.sort_unstable();
-        values.dedup();
+    pub(crate) fn new(values: Vec<Cow<'a, str>>) -> Self {
+        let values = sorted(values);
         if values.is_empty() {
             return Self::default();
         }
-        // Eight to sixteen bits for each value: one window in ten is looked at again.
-        let size = (values.len() * 16).next_power_of_two().max(1 << 12);
+        // A quarter to half a word for each value, with three bits set: of the windows that are none,
+        // less than one in a hundred is looked at again.
+        let size = (values.len() / 4).next_power_of_two().max(64);
         let mut known = Self {
             parents: parents(&values),
-            bits: vec![0; size / 64],
+            bits: vec![0; size],
+            digits: vec![0; size],
             shift: 64 - size.trailing_zeros(),
             has_numbers: values.iter().any(|value| is_number(value)),
+            shortest: values.iter().map(|value| value.len()).min().unwrap_or_default(),
             longest_spaced: 0,
             values,
         };
         for value in &known.values {
-            let bit = slot(window(value.as_bytes()), known.shift);
-            known.bits[bit / 64] |= 1 << (bit % 64);
+            let start = window(value.as_bytes());
+            set(&mut known.bits, start, known.shift);
+            for digits in digits(start) {
+                set(&mut known.digits, digits, known.shift);
+            }
             if value.bytes().any(is_separator) {
                 known.longest_spaced = known.longest_spaced.max(value.len());
             }
@@ -88,8 +97,10 @@ impl<'a> Known<'a> {
             values,
             parents: self.parents,
             bits: self.bits,
+            digits: self.digits,
             shift: self.shift,
             has_numbers: self.has_numbers,
+            shortest: self.shortest,
             longest_spaced: self.longest_spaced,
         }
     }
@@ -105,14 +116,13 @@ impl<'a> Known<'a> {
 
     /// Adds where values stand in a text, in order; what overlaps becomes one.
     pub(crate) fn find(&self, text: &[u8], out: &mut Vec<Range<usize>>) {
-        if self.is_empty() || text.len() < SHORTEST {
+        if self.is_empty() || text.len() < self.shortest {
             return;
         }
         let mut at = 0;
         let mut seen = window(text);
         loop {
-            let bit = slot(seen, self.shift);
-            if self.bits[bit / 64] & (1 << (bit % 64)) != 0
+            if may_have(&self.bits, seen, self.shift)
                 && let Some(len) = self.longest(&text[at..])
             {
                 match out.last_mut() {
@@ -134,6 +144,16 @@ impl<'a> Known<'a> {
             seen = seen >> 8 | u64::from(byte) << 40;
             at += 1;
         }
+    }
+
+    /// Whether there may be a value in what digits of base64 stand for, from whichever of them on.
+    pub(crate) fn may_be_in(&self, values: impl Iterator<Item = u8>) -> bool {
+        let mut seen = 0;
+        !self.is_empty()
+            && values.enumerate().any(|(at, value)| {
+                seen = (seen << 6 | u64::from(value)) & DIGITS;
+                at + 1 >= SHORTEST && may_have(&self.digits, seen, self.shift)
+            })
     }
 
     /// How much of the text is the longest value that it begins with.
@@ -191,9 +211,47 @@ fn window(text: &[u8]) -> u64 {
     text[..SHORTEST].iter().rev().fold(0, |seen, &byte| seen << 8 | u64::from(byte))
 }
 
+/// The bits of six digits.
+const DIGITS: u64 = (1 << 36) - 1;
+
+/// The first six digits of base64 that a value alone decides, when it begins at the first, the
+/// second or the third byte that four digits stand for.
+const fn digits(window: u64) -> [u64; 3] {
+    // Its first five bytes.
+    let bits = window.swap_bytes() >> 24;
+    [bits >> 4, bits & DIGITS, bits >> 2 & DIGITS]
+}
+
+/// The word and the bits in it for a window.
 #[expect(clippy::cast_possible_truncation, reason = "at most as many bits as fit into memory")]
-const fn slot(window: u64, shift: u32) -> usize {
-    (window.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> shift) as usize
+const fn slot(window: u64, shift: u32) -> (usize, u64) {
+    let hash = window.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mask = 1 << (hash >> 20 & 63) | 1 << (hash >> 26 & 63) | 1 << (hash >> 32 & 63);
+    ((hash >> shift) as usize, mask)
+}
+
+fn set(bits: &mut [u64], window: u64, shift: u32) {
+    let (word, mask) = slot(window, shift);
+    bits[word] |= mask;
+}
+
+fn may_have(bits: &[u64], window: u64, shift: u32) -> bool {
+    let (word, mask) = slot(window, shift);
+    bits[word] & mask == mask
+}
+
+/// The values in order, each once.
+fn sorted(values: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
+    // The first bytes tell most of them apart, and stand beside each other here.
+    let start = |value: &str| {
+        value.bytes().take(8).fold((0, 56), |(start, shift), byte| {
+            (start | u64::from(byte) << shift, u32::saturating_sub(shift, 8))
+        })
+    };
+    let mut keyed: Vec<_> = values.into_iter().map(|value| (start(&value).0, value)).collect();
+    keyed.sort_unstable();
+    keyed.dedup_by(|one, other| one.1 == other.1);
+    keyed.into_iter().map(|(_, value)| value).collect()
 }
 
 fn parents(values: &[Cow<'_, str>]) -> Vec<Option<u32>> {
@@ -243,12 +301,12 @@ fn collect<'a>(value: &'a Value, hidden: bool, depth: usize, found: &mut Vec<Cow
             }
         }
         Value::Object(fields) => {
-            let pair = is_pair(fields);
             for (name, item) in fields {
                 if hidden {
                     keep(name, found);
                 }
-                let hidden = hidden || hides(name, item, pair);
+                let pair = || name == "value" && is_pair(fields);
+                let hidden = hidden || hides(name, item, false) || pair();
                 if hidden || matches!(item, Value::Array(_) | Value::Object(_)) {
                     collect(item, hidden, depth + 1, found);
                 }
@@ -273,7 +331,7 @@ pub(crate) fn hides(name: &str, value: &Value, pair: bool) -> bool {
 /// Whether an object says in one field what the value in another one is called:
 /// `{"name": "password", "value": "…"}`.
 pub(crate) fn is_pair(fields: &Map<String, Value>) -> bool {
-    fields.contains_key("value")
+    fields.keys().any(|name| name == "value")
         && ["name", "key", "field", "header", "parameter"]
             .iter()
             .any(|name| fields.get(*name).and_then(Value::as_str).is_some_and(is_sensitive_name))

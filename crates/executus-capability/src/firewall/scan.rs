@@ -8,7 +8,7 @@ use executus_core::text::{REDACTED, credentials};
 use serde_json::Number;
 
 use super::decode::{self, Form};
-use super::known::{Known, SHORTEST};
+use super::known::Known;
 
 /// What stands for a text that could not be looked through.
 pub(crate) const WITHHELD: &str = "[withheld]";
@@ -56,12 +56,17 @@ impl<'s, 'a> Scanner<'s, 'a> {
 
     /// The text with its sensitive parts replaced.
     pub(crate) fn scrub<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
+        self.scrubbed(text).map_or(Cow::Borrowed(text), Cow::Owned)
+    }
+
+    /// The text with its sensitive parts replaced, if it has any.
+    pub(crate) fn scrubbed(&mut self, text: &str) -> Option<String> {
         let Some(spans) = self.spans(text) else {
             self.withheld += 1;
-            return Cow::Borrowed(WITHHELD);
+            return Some(WITHHELD.to_owned());
         };
         if spans.is_empty() {
-            return Cow::Borrowed(text);
+            return None;
         }
         let mut out = String::with_capacity(text.len());
         let mut copied = 0;
@@ -72,7 +77,7 @@ impl<'s, 'a> Scanner<'s, 'a> {
         }
         out.push_str(&text[copied..]);
         self.replaced += u64::try_from(self.spans.len()).unwrap_or(u64::MAX);
-        Cow::Owned(out)
+        Some(out)
     }
 
     /// The first `most` characters of a text with its sensitive parts replaced.
@@ -92,7 +97,8 @@ impl<'s, 'a> Scanner<'s, 'a> {
     pub(crate) fn spans(&mut self, text: &str) -> Option<&[Range<usize>]> {
         self.spans.clear();
         let traits = Traits::of(text.as_bytes());
-        if self.sought.any || !traits.is_plain() {
+        let may_be_known = text.len() >= self.sought.shortest;
+        if may_be_known || !traits.is_plain() || has_run(text.as_bytes(), PLAIN_RUN) {
             let left = text.len().saturating_mul(DECODED).saturating_add(64 * 1024);
             let mut look = Look { sought: self.sought, left };
             if !look.at(text.as_bytes(), Some(text), &traits, 0, &mut self.spans) {
@@ -112,15 +118,22 @@ impl<'s, 'a> Scanner<'s, 'a> {
 #[derive(Debug, Clone, Copy)]
 struct Sought<'s, 'a> {
     known: &'s [Known<'a>],
-    any: bool,
+    /// How many bytes the shortest value has.
+    shortest: usize,
+    /// The shortest run of base64 that is looked into.
+    shortest_run: usize,
     /// Whether some value has a separator.
     spaced: bool,
 }
 
 impl<'s, 'a> Sought<'s, 'a> {
     fn new(known: &'s [Known<'a>]) -> Self {
-        let any = known.iter().any(|known| !known.is_empty());
-        Self { known, any, spaced: known.iter().any(|known| known.longest_spaced > 0) }
+        let sets = known.iter().filter(|known| !known.is_empty());
+        let shortest = sets.map(|known| known.shortest).min().unwrap_or(usize::MAX);
+        // Six bits a digit.
+        let shortest_run = PLAIN_RUN.min(shortest.saturating_mul(4).div_ceil(3));
+        let spaced = known.iter().any(|known| known.longest_spaced > 0);
+        Self { known, shortest, shortest_run, spaced }
     }
 
     fn goes_on(&self, text: &[u8], forms: u8) -> bool {
@@ -130,14 +143,6 @@ impl<'s, 'a> Sought<'s, 'a> {
                 .into_iter()
                 .filter_map(decoded)
                 .any(|decoded| self.goes_on(&decoded, forms + 1))
-    }
-
-    /// The shortest run of base64 that is looked into.
-    const fn shortest_run(&self) -> usize {
-        match self.any {
-            true => SHORTEST.div_ceil(3) * 4,
-            false => PLAIN_RUN,
-        }
     }
 }
 
@@ -153,63 +158,52 @@ fn merge(spans: &mut Vec<Range<usize>>) {
     });
 }
 
-const ASSIGNS: u8 = 1;
-const SPACE: u8 = 2;
-const DOT: u8 = 4;
-const AT: u8 = 8;
-const PERCENT: u8 = 16;
-const BACKSLASH: u8 = 32;
-const BASE64: u8 = 64;
-const PLUS: u8 = 128;
-
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        if decode::is_base64(byte as u8) {
-            classes[byte] = BASE64;
-        }
-        byte += 1;
-    }
-    classes[b':' as usize] = ASSIGNS;
-    classes[b'=' as usize] = ASSIGNS;
-    classes[b' ' as usize] = SPACE;
-    classes[b'.' as usize] = DOT;
-    classes[b'@' as usize] = AT;
-    classes[b'%' as usize] = PERCENT;
-    classes[b'\\' as usize] = BACKSLASH;
-    classes[b'+' as usize] |= PLUS;
-    classes
-};
-
 /// Which characters a text has, so that what cannot be in it is not looked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Traits {
-    classes: u8,
-    /// The longest run of digits of base64.
-    run: usize,
+    /// A colon or an equals sign.
+    assigns: bool,
+    space: bool,
+    dot: bool,
+    at: bool,
+    percent: bool,
+    backslash: bool,
+    plus: bool,
 }
 
 impl Traits {
     fn of(text: &[u8]) -> Self {
-        let (mut classes, mut run, mut longest) = (0, 0, 0);
+        let mut traits = Self::default();
+        // Each without a branch, for many bytes at once.
         for &byte in text {
-            let class = CLASSES[byte as usize];
-            classes |= class;
-            run = if class & BASE64 == 0 { 0 } else { run + 1 };
-            longest = longest.max(run);
+            traits.assigns |= (byte == b':') | (byte == b'=');
+            traits.space |= byte == b' ';
+            traits.dot |= byte == b'.';
+            traits.at |= byte == b'@';
+            traits.percent |= byte == b'%';
+            traits.backslash |= byte == b'\\';
+            traits.plus |= byte == b'+';
         }
-        Self { classes, run: longest }
+        traits
     }
 
-    const fn has(self, class: u8) -> bool {
-        self.classes & class != 0
-    }
-
-    /// Whether nothing can be sensitive in it but what is known.
+    /// Whether nothing can be sensitive in a text but what is known, or in base64.
     const fn is_plain(self) -> bool {
-        self.classes & !(BASE64 | PLUS) == 0 && self.run < PLAIN_RUN
+        !(self.assigns | self.space | self.dot | self.at | self.percent | self.backslash)
     }
+}
+
+/// Whether so many digits of base64 follow each other.
+fn has_run(text: &[u8], len: usize) -> bool {
+    let mut end = len;
+    while let Some(run) = text.get(end - len..end) {
+        match run.iter().rposition(|&byte| !decode::is_base64(byte)) {
+            // A run begins behind it at the earliest.
+            Some(at) => end += at + 1,
+            None => return true,
+        }
+    }
+    false
 }
 
 struct Look<'s, 'a> {
@@ -239,15 +233,16 @@ impl Look<'_, '_> {
         if forms == FORMS {
             return true;
         }
-        for (form, class) in
-            [(Form::Percent, PERCENT), (Form::Query, PLUS), (Form::Escaped, BACKSLASH)]
-        {
-            let may = traits.has(class) && (form != Form::Query || self.sought.spaced);
+        for (form, may) in [
+            (Form::Percent, traits.percent),
+            (Form::Query, traits.plus && self.sought.spaced),
+            (Form::Escaped, traits.backslash),
+        ] {
             if may && !self.form(form, bytes, forms, out) {
                 return false;
             }
         }
-        traits.run < self.sought.shortest_run() || self.runs(bytes, forms, out)
+        !has_run(bytes, self.sought.shortest_run) || self.runs(bytes, forms, out)
     }
 
     fn form(&mut self, form: Form, bytes: &[u8], forms: u8, out: &mut Vec<Range<usize>>) -> bool {
@@ -271,42 +266,80 @@ impl Look<'_, '_> {
     }
 
     /// Looks into each run of base64, from each of its first four digits, as a run may begin before
-    /// what is encoded does. Where one has something sensitive in it, all of it is.
+    /// what is encoded does. Where one has something sensitive in it, all of it is. Most words are
+    /// such runs, so what cannot have anything in it is not decoded, or not looked at.
     fn runs(&mut self, bytes: &[u8], forms: u8, out: &mut Vec<Range<usize>>) -> bool {
-        let shortest = self.sought.shortest_run();
+        let shortest = self.sought.shortest_run;
         let (mut plain, mut inner) = (Vec::new(), Vec::new());
         let mut at = 0;
         while at < bytes.len() {
             let len = bytes[at..].iter().take_while(|&&byte| decode::is_base64(byte)).count();
-            for first in at..(at + 4) {
-                if at + len < first + shortest {
-                    break;
-                }
-                decode::base64(&bytes[first..at + len], &mut plain);
-                inner.clear();
-                if !self.decoded(&plain, forms, &mut inner) {
-                    return false;
-                }
-                if !inner.is_empty() {
-                    out.push(at..at + len);
-                    break;
+            let run = &bytes[at..at + len];
+            let may_be_known = len >= shortest && self.may_be_known(run);
+            if may_be_known || len >= PLAIN_RUN {
+                for first in 0..4.min(len) {
+                    decode::base64(&run[first..], &mut plain);
+                    if !may_be_known && !has_stretch(&plain) {
+                        continue;
+                    }
+                    inner.clear();
+                    if !self.decoded(&plain, forms, &mut inner) {
+                        return false;
+                    }
+                    if !inner.is_empty() {
+                        out.push(at..at + len);
+                        break;
+                    }
                 }
             }
             at += len + 1;
         }
         true
     }
+
+    fn may_be_known(&self, run: &[u8]) -> bool {
+        self.sought.known.iter().any(|known| known.may_be_in(decode::base64_values(run)))
+    }
+}
+
+/// Whether there is a stretch of text in what was decoded.
+fn has_stretch(bytes: &[u8]) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii() && !is_control(byte);
+    let mut end = SHORTEST_STRETCH;
+    while let Some(stretch) = bytes.get(end - SHORTEST_STRETCH..end) {
+        match stretch.iter().rposition(|&byte| !is_plain(byte)) {
+            // A stretch begins behind it at the earliest.
+            Some(at) => end += at + 1,
+            None => return true,
+        }
+    }
+    false
 }
 
 /// Adds what looks sensitive in a text that stands at `from`.
 fn patterns(text: &str, traits: &Traits, from: usize, out: &mut Vec<Range<usize>>) {
     let shift = |span: Range<usize>| span.start + from..span.end + from;
-    if traits.has(ASSIGNS | SPACE) || (traits.has(DOT) && text.contains("eyJ")) {
+    // Without an assignment it takes one of a few words.
+    let introduced = || {
+        text.bytes()
+            .zip(1..)
+            .any(|(byte, next)| byte == b' ' && introduces(&text.as_bytes()[..next]))
+    };
+    if traits.assigns || (traits.space && introduced()) || (traits.dot && text.contains("eyJ")) {
         out.extend(credentials(text).map(shift));
     }
-    if traits.has(AT) {
+    if traits.at {
         out.extend(Mails { text: text.as_bytes(), at: 0 }.map(shift));
     }
+}
+
+/// Whether a text ends with a word, and a space, that a credential may follow.
+fn introduces(text: &[u8]) -> bool {
+    let word = &text[..text.len() - 1];
+    let ends = |end: &[u8]| {
+        word.len() >= end.len() && word[word.len() - end.len()..].eq_ignore_ascii_case(end)
+    };
+    ends(b"bearer") || ends(b"basic") || ends(b"-----begin")
 }
 
 /// The same in what is no text as a whole, such as one that was decoded from the wrong place on.

@@ -1,13 +1,12 @@
 //! Fills frames: what each mode shows of a value, within what may still be shown.
 
-use std::io;
-
 use serde_json::{Map, Value};
 
 use super::known::is_pair;
 use super::limits::Limits;
 use super::redact::Redactor;
 use super::rows::{Narrow, Rows, row};
+use super::size::{json_bytes, row_bytes};
 use super::summary;
 use crate::frame::{Frame, Mode};
 
@@ -105,7 +104,7 @@ impl Show<'_, '_, '_> {
                 continue;
             }
             wide = wide.max(fields.keys().filter(|name| self.narrow.allows(name)).count());
-            match self.left.table_bytes.checked_sub(json_bytes(&shown)) {
+            match self.left.table_bytes.checked_sub(row_bytes(&shown)) {
                 Some(left) => {
                     self.left.table_bytes = left;
                     frame.rows.push(shown);
@@ -146,24 +145,20 @@ impl Show<'_, '_, '_> {
 
     fn raw(&mut self, value: &Value, frame: &mut Frame) {
         frame.handle = None;
-        let shown = self.redactor.narrowed(value, self.narrow);
-        let mut count = Count::default();
-        // Counting cannot fail, and what cannot be written is not shown.
-        if serde_json::to_writer(&mut count, &shown).is_err() {
-            return;
-        }
-        if count.characters > self.limits.characters {
-            frame.warnings.push(format!("the raw result has {} characters", count.characters));
-        }
-        if let Some(left) = self.left.raw_bytes.checked_sub(count.bytes) {
+        let most = self.left.raw_bytes;
+        let (shown, size) = self.redactor.narrowed(value, self.narrow, most);
+        if let Some(left) = most.checked_sub(size.bytes) {
             self.left.raw_bytes = left;
+            if size.characters > self.limits.characters {
+                frame.warnings.push(format!("the raw result has {} characters", size.characters));
+            }
             frame.raw = Some(shown);
             return;
         }
         let mut text = shown.to_string();
-        text.truncate(text.floor_char_boundary(self.left.raw_bytes));
-        let (len, all) = (text.len(), count.bytes);
-        frame.warnings.push(format!("{len} of {all} bytes are shown, as text"));
+        text.truncate(text.floor_char_boundary(most));
+        let len = text.len();
+        frame.warnings.push(format!("of the raw result {len} bytes are shown, as text"));
         self.left.raw_bytes = 0;
         frame.raw = Some(Value::String(text));
     }
@@ -189,41 +184,12 @@ pub(crate) fn cell(value: Value, most: usize) -> Value {
             Some((end, _)) => format!("{}…", &text[..end]),
             None => text,
         }),
-        Value::Array(items) if json_bytes(&items) > most => {
+        Value::Array(items) if items.iter().map(json_bytes).sum::<usize>() > most => {
             format!("[list of {} items]", items.len()).into()
         }
-        Value::Object(fields) if json_bytes(&fields) > most => {
+        Value::Object(fields) if row_bytes(&fields) > most => {
             format!("[object of {} fields]", fields.len()).into()
         }
         other => other,
-    }
-}
-
-/// How many bytes a value has as JSON.
-pub(crate) fn json_bytes(value: &impl serde::Serialize) -> usize {
-    let mut count = Count::default();
-    match serde_json::to_writer(&mut count, value) {
-        Ok(()) => count.bytes,
-        Err(_) => usize::MAX,
-    }
-}
-
-/// Counts what is written.
-#[derive(Debug, Default)]
-struct Count {
-    bytes: usize,
-    characters: usize,
-}
-
-impl io::Write for Count {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes += bytes.len();
-        // Every byte but those that go on with a character.
-        self.characters += bytes.iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

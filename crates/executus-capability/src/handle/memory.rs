@@ -15,7 +15,7 @@ use super::page::{page, row_count};
 use super::{Expansion, HandleError, HandleRef, HandleStore, NewHandle, Page};
 use crate::constraint::Constraints;
 use crate::firewall::Limits;
-use crate::firewall::show::json_bytes;
+use crate::firewall::size::json_bytes;
 
 /// Keeps results in this process: each for 600 s, 1,000 at most, 64 MiB at most as JSON. In memory a
 /// result takes a few times as much.
@@ -132,7 +132,7 @@ fn random_id() -> String {
 #[async_trait]
 impl HandleStore for MemoryHandles {
     async fn store(&self, new: NewHandle) -> Result<HandleRef, HandleError> {
-        let bytes = json_bytes(&*new.data);
+        let bytes = json_bytes(&new.data);
         if bytes > self.max_bytes {
             return Err(HandleError::TooLarge { bytes: size(bytes), limit: size(self.max_bytes) });
         }

@@ -10,7 +10,8 @@ use crate::firewall::Limits;
 use crate::firewall::known::Known;
 use crate::firewall::redact::Redactor;
 use crate::firewall::rows::{Narrow, Rows, VALUE, row};
-use crate::firewall::show::{cell, json_bytes};
+use crate::firewall::show::cell;
+use crate::firewall::size::{json_bytes, row_bytes};
 
 /// How many rows of a result are in the scope of constraints.
 pub(super) fn row_count(data: &Value, constraints: &Constraints) -> Result<usize, HandleError> {
@@ -61,10 +62,10 @@ pub(super) fn page(
             Value::Null => Map::new(),
             other => Map::from_iter([(VALUE.to_owned(), other)]),
         };
-        let mut bytes = json_bytes(&shown);
+        let mut bytes = row_bytes(&shown);
         if bytes > limits.raw_bytes {
             shown = cut(shown, limits);
-            bytes = json_bytes(&shown);
+            bytes = row_bytes(&shown);
             let warning = "values of a row that does not fit into a page were cut";
             page.warnings.push(warning.to_owned());
         }

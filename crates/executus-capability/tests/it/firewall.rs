@@ -269,7 +269,9 @@ fn a_raw_result_is_whole_up_to_its_cap() {
     assert_eq!(Asked::admin(Mode::Raw).shown(&json!(fits)).raw, Some(json!(fits)));
     let frame = Asked::admin(Mode::Raw).shown(&json!(format!("{fits}é")));
     assert_eq!(frame.raw.unwrap().as_str().unwrap().len(), (1 << 20) - 1);
-    assert_eq!(frame.warnings[1], "1048575 of 1048578 bytes are shown, as text");
+    assert_eq!(frame.warnings, ["of the raw result 1048575 bytes are shown, as text"]);
+    let frame = Asked::admin(Mode::Raw).shown(&json!(vec!["x".repeat(1000); 5000]));
+    assert_eq!(frame.raw.unwrap().as_str().unwrap().len(), 1 << 20);
 }
 
 #[test]
