@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use executus_core::text::REDACTED;
 use serde_json::{Map, Value};
 
 use super::known::{Known, hides, is_pair, pair_value};
 use super::limits::Limits;
-use super::redact::Redactor;
+use super::redact::{Redactor, insert};
 use super::rows::Narrow;
 use super::running::Running;
 use super::scan::Scanner;
@@ -90,25 +91,26 @@ impl Chunks {
                 .warnings
                 .push("secrets of this piece are not looked for in later ones".to_owned());
         }
-        let mut scanner = Scanner::new(&self.known);
-        let mut path = Path::new();
+        let scoped = self.narrow.in_scope(chunk);
+        if scoped.is_some() {
+            frame.warnings.push("rows outside of the scope are not shown".to_owned());
+        }
+        let chunk = scoped.as_ref().unwrap_or(chunk);
         let mut reader = Reader {
             texts: &mut self.texts,
             limits: &self.limits,
-            scanner: &mut scanner,
+            redactor: Redactor::new(&self.known, self.limits.depth),
             is_final,
         };
-        let mut value = reader.value(chunk, &mut path, false);
+        let mut value = reader.value(chunk, &mut Path::new(), false);
         if is_final {
-            for (path, mut text) in std::mem::take(&mut self.texts.running) {
-                put(&mut value, &path, &text.finish(&mut scanner));
-            }
+            reader.end(&mut value);
         }
-        let (replaced, withheld) = (scanner.replaced, scanner.withheld);
-        let mut redactor = Redactor::new(&self.known, self.limits.depth);
-        (redactor.scanner.replaced, redactor.scanner.withheld) = (replaced, withheld);
-        let show =
-            Show { limits: &self.limits, narrow: &self.narrow, redactor, left: &mut self.left };
+        let mut redactor = reader.redactor;
+        // What is scrubbed again once it is parted would depend on where that was.
+        redactor.scanner.is_done = true;
+        let narrow = Narrow { scope: BTreeMap::new(), ..self.narrow.clone() };
+        let show = Show { limits: &self.limits, narrow: &narrow, redactor, left: &mut self.left };
         match &value {
             Value::Null if chunk.is_null() => {}
             // A running text goes on as it is, without a word about it.
@@ -145,48 +147,54 @@ struct Texts {
     ends: BTreeMap<Path, String>,
 }
 
+/// Copies a piece without what is sensitive, in it or in what it goes on with.
 struct Reader<'r, 's, 'a> {
     texts: &'r mut Texts,
     limits: &'r Limits,
-    scanner: &'r mut Scanner<'s, 'a>,
+    redactor: Redactor<'s, 'a>,
     is_final: bool,
 }
 
 impl Reader<'_, '_, '_> {
     /// The piece with its running texts as far as they can be shown.
     fn value(&mut self, value: &Value, path: &mut Path, running: bool) -> Value {
-        // What is nested deeper is not shown, nor is what a sensitive field holds: neither is text.
-        if path.len() > self.limits.depth {
-            return value.clone();
-        }
         match value {
             Value::String(text) if path.is_empty() || running => self.running(text, path).into(),
             Value::String(text) => self.ending(text, path).into(),
-            Value::Array(items) => {
-                let items = items.iter().enumerate().map(|(at, item)| {
-                    if pair_value(item).is_some() {
-                        return item.clone();
-                    }
-                    self.step(Step::Item(at), item, path, false)
+            Value::Array(items) if path.len() <= self.limits.depth => {
+                let items = items.iter().enumerate().map(|(at, item)| match pair_value(item) {
+                    Some(_) => self.redactor.item(item, path.len() + 1),
+                    None => self.step(Step::Item(at), item, path, false),
                 });
                 items.collect()
             }
-            Value::Object(fields) => {
-                let pair = is_pair(fields);
-                let fields = fields.iter().map(|(name, item)| {
-                    if hides(name, item, pair) {
-                        return (name.clone(), item.clone());
-                    }
-                    let runs = self.limits.running.iter().any(|running| running == name);
-                    let listed = path.iter().any(|step| matches!(step, Step::Item(_)));
-                    let delta = || path.iter().any(|step| *step == Step::Field("delta".to_owned()));
-                    let runs = runs && (!listed || delta());
-                    (name.clone(), self.step(Step::Field(name.clone()), item, path, runs))
-                });
-                Value::Object(fields.collect::<Map<_, _>>())
+            Value::Object(fields) if path.len() <= self.limits.depth => {
+                self.object(fields, path).into()
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+            other => self.redactor.value(other, path.len()),
         }
+    }
+
+    fn object(&mut self, fields: &Map<String, Value>, path: &mut Path) -> Map<String, Value> {
+        let pair = is_pair(fields);
+        let mut shown = Map::new();
+        for (name, item) in fields {
+            let value = if hides(name, item, pair) {
+                self.redactor.field(name, item, pair, path.len() + 1)
+            } else {
+                let runs = self.runs(name, path);
+                self.step(Step::Field(name.clone()), item, path, runs)
+            };
+            insert(&mut shown, self.redactor.scanner.scrub(name).into_owned(), value);
+        }
+        shown
+    }
+
+    /// Whether the text of a field goes on from piece to piece.
+    fn runs(&self, name: &str, path: &Path) -> bool {
+        let listed = path.iter().any(|step| matches!(step, Step::Item(_)));
+        let delta = || path.iter().any(|step| *step == Step::Field("delta".to_owned()));
+        self.limits.running.iter().any(|running| running == name) && (!listed || delta())
     }
 
     fn step(&mut self, step: Step, item: &Value, path: &mut Path, running: bool) -> Value {
@@ -200,10 +208,11 @@ impl Reader<'_, '_, '_> {
         if !self.texts.running.contains_key(path) && self.texts.running.len() >= TEXTS {
             return self.ending(text, path);
         }
+        let scanner = &mut self.redactor.scanner;
         let running = self.texts.running.entry(path.clone()).or_default();
-        let mut shown = running.push(text, self.limits.held_bytes, self.scanner);
+        let mut shown = running.push(text, self.limits.held_bytes, scanner);
         if self.is_final {
-            shown += &running.finish(self.scanner);
+            shown += &running.finish(scanner);
             self.texts.running.remove(path);
         }
         shown
@@ -212,27 +221,34 @@ impl Reader<'_, '_, '_> {
     /// A text that is whole by itself, as it seems. If what is sensitive goes on from the last piece
     /// into it, that much is replaced.
     fn ending(&mut self, text: &str, path: &Path) -> String {
+        let scanner = &mut self.redactor.scanner;
         let full = self.texts.ends.len() >= ENDS;
         let Some(end) = self.texts.ends.get_mut(path) else {
             if !full {
                 self.texts.ends.insert(path.clone(), last(text));
             }
-            return text.to_owned();
+            return scanner.scrub(text).into_owned();
         };
         let joined = format!("{end}{text}");
         let from = end.len();
-        let spans = self.scanner.spans(&joined).unwrap_or_default();
-        let over = spans.iter().find(|span| span.start < from && span.end > from);
-        let shown = match over.map(|span| span.end - from) {
-            Some(len) => {
-                let rest = &text[len..];
-                self.scanner.replaced += 1;
-                format!("{}{rest}", executus_core::text::REDACTED)
-            }
-            None => text.to_owned(),
-        };
         *end = last(&joined);
-        shown
+        let spans = scanner.spans(&joined).unwrap_or_default();
+        let over = spans.iter().find(|span| span.start < from && span.end > from);
+        match over.map(|span| span.end - from) {
+            Some(len) => {
+                scanner.replaced += 1;
+                format!("{REDACTED}{}", scanner.scrub(&text[len..]))
+            }
+            None => scanner.scrub(text).into_owned(),
+        }
+    }
+
+    /// Adds what was held back.
+    fn end(&mut self, value: &mut Value) {
+        for (path, mut text) in std::mem::take(&mut self.texts.running) {
+            let rest = text.finish(&mut self.redactor.scanner);
+            put(value, &path, &rest, &mut self.redactor.scanner);
+        }
     }
 }
 
@@ -242,7 +258,7 @@ fn last(text: &str) -> String {
 }
 
 /// Puts what was held back where it would have stood.
-fn put(value: &mut Value, path: &[Step], text: &str) {
+fn put(value: &mut Value, path: &[Step], text: &str, scanner: &mut Scanner<'_, '_>) {
     if text.is_empty() {
         return;
     }
@@ -253,7 +269,8 @@ fn put(value: &mut Value, path: &[Step], text: &str) {
                 *value = Value::Object(Map::new());
             }
             if let Value::Object(fields) = value {
-                put(fields.entry(name.clone()).or_insert(Value::Null), rest, text);
+                let name = scanner.scrub(name).into_owned();
+                put(fields.entry(name).or_insert(Value::Null), rest, text, scanner);
             }
         }
         [Step::Item(at), rest @ ..] => {
@@ -266,7 +283,7 @@ fn put(value: &mut Value, path: &[Step], text: &str) {
                 if at == items.len() {
                     items.push(Value::Null);
                 }
-                put(&mut items[at], rest, text);
+                put(&mut items[at], rest, text, scanner);
             }
         }
     }

@@ -85,6 +85,23 @@ impl Narrow {
         })
     }
 
+    /// What of a result is in the scope, in the shape that it has; `None` when all of it is.
+    pub(crate) fn in_scope(&self, value: &Value) -> Option<Value> {
+        let rows = Rows::of(value);
+        if self.scope.is_empty()
+            || rows.items.iter().all(|item| self.admits(item)) && rows.around.is_none()
+        {
+            return None;
+        }
+        let mut kept = rows.items.iter().filter(|item| self.admits(item)).cloned();
+        Some(match rows.around {
+            _ if !rows.is_list => kept.next().unwrap_or_default(),
+            None => kept.collect(),
+            // What stands beside the rows is of no row, and so of no scope.
+            Some((_, list)) => Value::Object(Map::from_iter([(list.to_owned(), kept.collect())])),
+        })
+    }
+
     /// Whether a field may be seen.
     pub(crate) fn allows(&self, name: &str) -> bool {
         self.fields.as_ref().is_none_or(|fields| fields.iter().any(|field| field == name))

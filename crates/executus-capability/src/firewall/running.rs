@@ -179,6 +179,7 @@ fn is_closed(text: &str, scanner: &mut Scanner<'_, '_>) -> bool {
     if label_is_open(text) || authority_is_open(text) || scanner.goes_on(text.as_bytes()) {
         return false;
     }
+    let text = &*scanner.preview(text);
     let goes_over = text.contains(['"', '\'', '%', '\\']) || text.contains(KEY);
     if goes_over && reaches(text, PROBE, scanner) {
         return false;

@@ -32,18 +32,26 @@ pub(crate) struct Scanner<'s, 'a> {
     pub(crate) replaced: u64,
     /// How many texts could not be looked through.
     pub(crate) withheld: u64,
+    /// Whether all texts have been looked through.
+    pub(crate) is_done: bool,
     spans: Vec<Range<usize>>,
 }
 
 impl<'s, 'a> Scanner<'s, 'a> {
     pub(crate) fn new(known: &'s [Known<'a>]) -> Self {
-        Self { sought: Sought::new(known), replaced: 0, withheld: 0, spans: Vec::new() }
+        Self {
+            sought: Sought::new(known),
+            replaced: 0,
+            withheld: 0,
+            is_done: false,
+            spans: Vec::new(),
+        }
     }
 
     /// Whether a number is one of the values that are known to be secret.
     pub(crate) fn hides_number(&self, number: &Number) -> bool {
         let numbers = || self.sought.known.iter().filter(|known| known.has_numbers);
-        numbers().next().is_some() && {
+        !self.is_done && numbers().next().is_some() && {
             let text = number.to_string();
             numbers().any(|known| known.holds(&text))
         }
@@ -59,8 +67,23 @@ impl<'s, 'a> Scanner<'s, 'a> {
         self.scrubbed(text).map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
+    /// The same, without counting: to see what a text will read like.
+    pub(crate) fn preview<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
+        let counts = (self.replaced, self.withheld);
+        let shown = self.scrub(text);
+        (self.replaced, self.withheld) = counts;
+        shown
+    }
+
     /// The text with its sensitive parts replaced, if it has any.
     pub(crate) fn scrubbed(&mut self, text: &str) -> Option<String> {
+        let once = self.scrubbed_once(text)?;
+        // What stands right behind a replaced value may read as a name of its own now.
+        let again = if self.sought.known.is_empty() { None } else { self.scrubbed_once(&once) };
+        Some(again.unwrap_or(once))
+    }
+
+    fn scrubbed_once(&mut self, text: &str) -> Option<String> {
         let Some(spans) = self.spans(text) else {
             self.withheld += 1;
             return Some(WITHHELD.to_owned());
@@ -96,6 +119,9 @@ impl<'s, 'a> Scanner<'s, 'a> {
     /// `None` when the text cannot be looked through.
     pub(crate) fn spans(&mut self, text: &str) -> Option<&[Range<usize>]> {
         self.spans.clear();
+        if self.is_done {
+            return Some(&self.spans);
+        }
         let traits = Traits::of(text.as_bytes());
         let may_be_known = text.len() >= self.sought.shortest;
         if may_be_known || !traits.is_plain() || has_run(text.as_bytes(), PLAIN_RUN) {

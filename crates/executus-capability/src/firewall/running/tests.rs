@@ -36,6 +36,8 @@ fn a_secret_that_is_cut_anywhere_is_replaced() {
             "a correct%20horse%2C battery b correct horse",
         ),
         ("token = abcdefgh1, x", "token = [redacted], x"),
+        // Behind a value that was replaced stands a name of its own.
+        ("hunter2-xtoken: abcdefgh1 x", "[redacted]token: [redacted] x"),
         ("token \t: 'ab cd, ef gh' x", "token \t: '[redacted]' x"),
         (r#"{\"password\":  \"ab cd, ef\", 1}"#, r#"{\"password\":  \"[redacted]\", 1}"#),
         ("Authorization: Bearer   abcdefgh12 x", "Authorization: Bearer   [redacted] x"),
