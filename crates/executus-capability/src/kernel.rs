@@ -28,10 +28,10 @@ mod error;
 mod expand;
 mod grant;
 mod invoke;
-mod isolate;
 mod request;
 mod stats;
 mod stream;
+mod wait;
 
 pub use build::{BuildError, KernelBuilder, KernelLimits};
 pub use dry_run::{CostClass, DryRun};
@@ -41,8 +41,8 @@ pub use stats::KernelStats;
 pub use stream::FrameStream;
 
 use action::unread;
-use isolate::within;
 use stats::Stats;
+use wait::within;
 
 /// Performs capabilities under tokens. Clones share it.
 ///

@@ -37,7 +37,6 @@ mod deciding;
 mod delegate;
 mod finalizer;
 mod handle;
-pub(crate) mod isolate;
 mod life;
 mod log;
 mod registry;

@@ -11,6 +11,7 @@
 
 pub mod digest;
 pub mod id;
+pub mod isolate;
 pub mod status;
 pub mod text;
 pub mod time;

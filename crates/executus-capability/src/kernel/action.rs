@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use executus_core::isolate::Foreign;
 use executus_core::secret::Secrets;
 use executus_core::text::{bounded, bounded_to};
 use executus_core::{RunId, Timestamp};
@@ -15,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::error::{CANCELLED, StageError};
-use super::isolate::{Foreign, Unanswered, within};
+use super::wait::{Unanswered, within};
 use super::{Inner, Stage};
 use crate::budget::Reservation;
 use crate::firewall::scrub_text;

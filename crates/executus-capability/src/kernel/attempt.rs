@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::action::Action;
 use super::admit::Admitted;
 use super::error::InvokeError;
-use super::isolate::Unanswered;
+use super::wait::Unanswered;
 use super::{Inner, Invocation};
 use crate::capability::CapabilityId;
 use crate::driver::{Driver, DriverError, DriverRequest};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use executus_core::Timestamp;
 use thiserror::Error;
 
-use super::isolate::Unanswered;
+use super::wait::Unanswered;
 use crate::budget::{BudgetExhausted, CountError};
 use crate::capability::CapabilityId;
 use crate::driver::DriverError;

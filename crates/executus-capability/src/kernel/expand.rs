@@ -1,11 +1,12 @@
 //! Reading what lies behind a handle.
 
+use executus_core::isolate::call;
 use serde_json::json;
 
 use super::action::Action;
 use super::error::{ExpandError, Stage, StageError};
 use super::invoke::panicked;
-use super::isolate::{call, within};
+use super::wait::within;
 use super::{ExpandRequest, Inner, Kernel};
 use crate::firewall::scrub_text;
 use crate::handle::{Expansion, Page};

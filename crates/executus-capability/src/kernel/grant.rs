@@ -1,12 +1,12 @@
 //! Tokens: granted, refused, taken back.
 
+use executus_core::isolate::call;
 use executus_core::secret::Secrets;
 use serde_json::Value;
 
 use super::action::Action;
 use super::error::{GrantError, Stage};
 use super::invoke::panicked;
-use super::isolate::call;
 use super::{GrantRequest, Inner, Kernel};
 use crate::firewall::scrub_text;
 use crate::policy::{Ask, Denial};

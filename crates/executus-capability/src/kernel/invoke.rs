@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use executus_core::isolate::{Panicked, call};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +11,7 @@ use super::action::{Action, unused};
 use super::admit::Admitted;
 use super::attempt::Attempts;
 use super::error::{InvokeError, Stage, StageError};
-use super::isolate::{Panicked, Unanswered, call, within};
+use super::wait::{Unanswered, within};
 use super::{Inner, Invocation, Kernel};
 use crate::budget::Shown;
 use crate::driver::DriverError;

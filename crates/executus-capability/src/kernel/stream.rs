@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use executus_core::isolate::{Panicked, call, drop_quietly};
 use tokio::sync::{mpsc, oneshot};
 
 use super::action::Action;
@@ -10,7 +11,7 @@ use super::admit::Admitted;
 use super::attempt::{Attempts, unanswered};
 use super::error::{InvokeError, Stage, StageError};
 use super::invoke::{Served, finish, panicked};
-use super::isolate::{Panicked, call, drop_quietly, within};
+use super::wait::within;
 use super::{Inner, Invocation, Kernel};
 use crate::driver::{Chunk, ChunkStream, Driver, DriverError};
 use crate::firewall::{FirewallError, ScreenChunks};

@@ -10,10 +10,10 @@ use serde_json::Value;
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep};
 
-use super::isolate::{Foreign, Isolated, Panicked, isolate};
 use super::life::{Flow, Life};
 use super::shared::{GRACE, millis};
 use crate::event::Event;
+use crate::isolate::{Foreign, Isolated, Panicked, isolate};
 use crate::record::{Fact, Stop};
 use crate::secret::Secrets;
 use crate::status::RunStatus;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::delegate::PaletteTool;
-use super::isolate::{Panicked, isolate};
 use super::life::{Flow, Life};
 use super::shared::{interrupted, stop};
 use super::stops::within;
+use crate::isolate::{Panicked, isolate};
 use crate::port::{Amounts, AuditError, BudgetError, RunStart};
 use crate::record::{Fact, Gate, Stop};
 use crate::spec::Limits;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::isolate::{Panicked, isolate};
 use super::life::{Flow, Life};
 use super::reply::{cap, hide};
 use super::shared::stop;
 use crate::event::Event;
+use crate::isolate::{Panicked, isolate};
 use crate::model::{ModelError, Turn};
 use crate::record::{Attempt, Decided, Fact};
 use crate::status::{ErrorKind, RunError, RunStatus};

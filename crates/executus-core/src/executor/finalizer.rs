@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::isolate::Foreign;
+use crate::isolate::Foreign;
 
 /// When a finalizer runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

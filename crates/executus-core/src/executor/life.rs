@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::build::Unlived;
-use super::isolate::{Panicked, call};
 use super::log::Log;
 use super::shared::{Shared, millis, stop};
 use super::stops::Stops;
 use crate::id::{HoldId, Key};
+use crate::isolate::{Panicked, call};
 use crate::machine::{Misuse, Next, Run};
 use crate::model::Model;
 use crate::port::palette::EntryKind;

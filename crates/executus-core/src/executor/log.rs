@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::isolate::{Panicked, call, drop_quietly, isolate};
 use super::stops::within;
 use crate::id::Key;
+use crate::isolate::{Panicked, call, drop_quietly, isolate};
 use crate::machine::{Digester, Run};
 use crate::port::{AuditError, Checkpointer, Recorder};
 use crate::record::{Fact, Record};

@@ -6,10 +6,10 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::build::{Origin, Unlived, life};
-use super::isolate::isolate;
 use super::stops::within;
 use super::{Executor, RunHandle, RunRequest, RunTask, StartError, spawn};
 use crate::id::RunId;
+use crate::isolate::isolate;
 use crate::machine::{FoldError, Run};
 use crate::port::{Amounts, CheckpointError, Saved};
 use crate::record::Fact;
@@ -187,7 +187,7 @@ impl Executor {
 }
 
 fn answered<T>(
-    answer: Option<Result<Result<T, CheckpointError>, super::isolate::Panicked>>,
+    answer: Option<Result<Result<T, CheckpointError>, crate::isolate::Panicked>>,
 ) -> Result<T, ResumeError> {
     let message = match answer {
         Some(Ok(Ok(answer))) => return Ok(answer),

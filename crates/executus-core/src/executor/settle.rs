@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Inner;
 use super::finalizer::FinalizerPhase;
 use super::handle::Settled;
-use super::isolate::{drop_quietly, isolate};
 use super::life::Life;
 use super::shared::{Shared, interrupted};
 use super::stops::within;
-use super::{Inner, isolate::Foreign};
 use crate::event::Event;
 use crate::id::HoldId;
+use crate::isolate::Foreign;
+use crate::isolate::{drop_quietly, isolate};
 use crate::machine::Next;
 use crate::port::{Amounts, AuditError, Parcel};
 use crate::record::{Fact, Gate, Phase, Stop};

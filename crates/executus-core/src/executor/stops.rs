@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
-use super::isolate::{Isolated, Panicked};
 use super::shared::{GRACE, Shared, stop, timeout};
+use crate::isolate::{Isolated, Panicked};
 use crate::port::Directive;
 use crate::record::Stop;
 use crate::status::{ErrorKind, RunStatus};

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use crate::executor::isolate::{Foreign, call, drop_quietly, isolate};
+use crate::isolate::{Foreign, call, drop_quietly, isolate};
 use crate::port::{Audit, AuditError, Recorder, RunStart};
 use crate::record::Record;
 use crate::status::Outcome;

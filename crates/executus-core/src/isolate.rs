@@ -1,4 +1,7 @@
 //! Foreign code, isolated where it runs: a panic in a future's making, poll or drop stays here.
+//!
+//! The executor wraps every call of a port, a tool and a model in this; a layer that calls code of
+//! others does the same. Not caught: a panic inside a panic, and `panic = "abort"`.
 
 use std::any::Any;
 use std::future::Future;
@@ -9,11 +12,11 @@ use std::task::{Context, Poll};
 use crate::text;
 
 /// A future that somebody else wrote.
-pub(crate) type Foreign<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type Foreign<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a panic said, bounded and scrubbed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Panicked(pub(crate) String);
+pub struct Panicked(pub String);
 
 impl Panicked {
     pub(crate) fn from_payload(payload: Box<dyn Any + Send>) -> Self {
@@ -38,25 +41,30 @@ impl std::fmt::Display for Panicked {
 }
 
 /// Calls foreign code that does not wait.
-pub(crate) fn call<T>(foreign: impl FnOnce() -> T) -> Result<T, Panicked> {
+///
+/// # Errors
+/// [`Panicked`] when it did.
+pub fn call<T>(foreign: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(foreign)).map_err(Panicked::from_payload)
 }
 
-/// Drops a foreign value.
-pub(crate) fn drop_quietly<T>(foreign: T) {
+/// Drops a foreign value. A panic in its drop is logged.
+pub fn drop_quietly<T>(foreign: T) {
     if let Err(panicked) = call(|| drop(foreign)) {
         tracing::warn!(panic = %panicked.0, "a foreign value panicked in its drop");
     }
 }
 
 /// A foreign future whose panics become its result. What panics in the drop only is logged.
-pub(crate) struct Isolated<'a, T> {
+///
+/// **Cancellation**: dropping it drops the foreign future.
+pub struct Isolated<'a, T> {
     future: Option<Foreign<'a, T>>,
     failed: Option<Panicked>,
 }
 
 /// Makes a foreign future, isolated.
-pub(crate) fn isolate<'a, T>(make: impl FnOnce() -> Foreign<'a, T>) -> Isolated<'a, T> {
+pub fn isolate<'a, T>(make: impl FnOnce() -> Foreign<'a, T>) -> Isolated<'a, T> {
     match call(make) {
         Ok(future) => Isolated { future: Some(future), failed: None },
         Err(panicked) => Isolated { future: None, failed: Some(panicked) },
@@ -90,6 +98,12 @@ impl<T> Future for Isolated<'_, T> {
                 Poll::Ready(Err(Panicked::from_payload(payload)))
             }
         }
+    }
+}
+
+impl<T> std::fmt::Debug for Isolated<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Isolated")
     }
 }
 
