@@ -13,6 +13,7 @@ pub mod digest;
 pub mod id;
 pub mod isolate;
 pub mod status;
+pub mod template;
 pub mod text;
 pub mod time;
 
@@ -41,6 +42,7 @@ pub use port::Ports;
 pub use record::{Fact, Phase, Record};
 pub use spec::{Brief, Limits, RunSpec};
 pub use status::{ErrorKind, Outcome, RunError, RunStatus, Stats, Tally};
+pub use template::Template;
 pub use time::{Clock, Timestamp};
 pub use tool::{Effect, Tool, ToolContext, ToolError, ToolOutput, ToolSpec, Toolbox};
 pub use transcript::{Call, Entry, Reply, Transcript, Usage};

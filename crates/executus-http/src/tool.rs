@@ -19,12 +19,11 @@ mod arguments;
 mod builder;
 mod error;
 mod target;
-mod template;
 mod values;
 
 pub use builder::HttpToolBuilder;
 pub use error::ToolBuildError;
-pub use template::Template;
+pub use executus_core::Template;
 
 use answer::{MAY_HAVE_HAPPENED, Redactions};
 use target::{NoTarget, Target, left};

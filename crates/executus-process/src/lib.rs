@@ -19,7 +19,6 @@ mod group;
 mod parameters;
 mod tool;
 
-pub use argument::Argument;
 pub use capture::OutputLimits;
 pub use environment::{DEFAULT_VARIABLES, Environment};
 pub use error::{BuildError, ProcessError};

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use executus_core::secret::Secret;
-use executus_core::{Tool, ToolContext, ToolError, ToolOutput, ToolSpec};
+use executus_core::{Template, Tool, ToolContext, ToolError, ToolOutput, ToolSpec};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::argument::Argument;
+use crate::argument::bound;
 use crate::capture::{OutputLimits, Text};
 use crate::child::{self, DRAIN, Finished, TERM_GRACE};
 use crate::environment::Environment;
@@ -41,11 +41,11 @@ const COMPLAINT: usize = 2048;
 pub struct ProcessTool {
     spec: ToolSpec,
     timeout: Option<Duration>,
-    argv: Vec<Argument>,
+    argv: Vec<Template>,
     bound: BTreeMap<String, Bound>,
     environment: Arc<Environment>,
     secret_environment: Vec<(String, Secret)>,
-    current_dir: Option<Argument>,
+    current_dir: Option<Template>,
     limits: OutputLimits,
 }
 
@@ -71,7 +71,7 @@ impl ProcessTool {
     /// The program of one call, and what starts it.
     fn command(&self, args: &Value) -> Result<(String, Command), ProcessError> {
         let parameters = Parameters::of_call(&self.spec.parameters, args, &self.bound)?;
-        let bind = |argument: &Argument| argument.bind(|name| parameters.get(name));
+        let bind = |argument: &Template| bound(argument, |name| parameters.get(name));
         // A built tool has a program.
         let program = self.argv.first().map(bind).transpose()?.unwrap_or_default();
         let mut command = Command::new(&program);
@@ -166,15 +166,15 @@ pub struct ProcessToolBuilder {
 }
 
 impl ProcessToolBuilder {
-    /// The argument vector, the program first; see [`Argument`] for its `{name}` places.
+    /// The argument vector, the program first; see [`Template`] for its `{name}` places.
     #[must_use]
     pub fn argv<S: AsRef<str>>(self, argv: impl IntoIterator<Item = S>) -> Self {
-        self.arguments(argv.into_iter().map(|element| Argument::parse(element.as_ref())))
+        self.arguments(argv.into_iter().map(|element| Template::parse(element.as_ref())))
     }
 
     /// The argument vector from parsed elements.
     #[must_use]
-    pub fn arguments(mut self, arguments: impl IntoIterator<Item = Argument>) -> Self {
+    pub fn arguments(mut self, arguments: impl IntoIterator<Item = Template>) -> Self {
         self.tool.argv = arguments.into_iter().collect();
         self
     }
@@ -209,7 +209,7 @@ impl ProcessToolBuilder {
 
     /// The folder the child runs in, which may have places too; the host's without this.
     #[must_use]
-    pub fn current_dir(mut self, folder: Argument) -> Self {
+    pub fn current_dir(mut self, folder: Template) -> Self {
         self.tool.current_dir = Some(folder);
         self
     }

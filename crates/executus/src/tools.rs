@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use executus_core::text::is_sensitive_name;
-use executus_core::{Limits, Tool, Toolbox};
+use executus_core::{Limits, Template, Tool, Toolbox};
 use executus_http::{Client, HttpTool, Method};
-use executus_playbook::{
-    Bound, HttpMethod, Part, RunFile, Template, ToolDef, ToolKind, value_text,
-};
-use executus_process::{Argument, Environment, OutputLimits, ProcessTool};
+use executus_playbook::{Bound, HttpMethod, Part, RunFile, ToolDef, ToolKind, value_text};
+use executus_process::{Environment, OutputLimits, ProcessTool};
 
 use crate::capabilities::MAX_DRIVER_RESULT;
 use crate::fault::Fault;
@@ -67,11 +65,11 @@ fn make(
         ToolKind::Process { argv, cwd, env } => {
             let environment = env.iter().fold(Environment::default(), Environment::allow);
             let mut process = ProcessTool::builder(tool.spec())
-                .arguments(argv.iter().map(argument))
+                .arguments(argv.iter().map(template))
                 .environment(environment)
                 .output_limits(OutputLimits { stdout: most, ..OutputLimits::default() });
             if let Some(cwd) = cwd {
-                process = process.current_dir(argument(cwd));
+                process = process.current_dir(template(cwd));
             }
             for (name, value) in bound.inputs.as_object().into_iter().flatten() {
                 process = process.bind(name, value_text(value));
@@ -86,9 +84,9 @@ fn make(
             let mut http = HttpTool::builder(tool.spec(), client.clone())
                 .method(http_method(*method))
                 .max_body(most.saturating_sub(MARK))
-                .url(target(url));
+                .url(template(url));
             for (name, value) in headers {
-                http = http.header(name, target(value));
+                http = http.header(name, template(value));
             }
             for (name, value) in bound.inputs.as_object().into_iter().flatten() {
                 http = http.bind(name, value_text(value));
@@ -114,17 +112,11 @@ const fn http_method(method: HttpMethod) -> Method {
     }
 }
 
-fn target(template: &Template) -> executus_http::Template {
-    template.parts().iter().fold(executus_http::Template::new(), |target, part| match part {
-        Part::Text(text) => target.text(text),
-        Part::Name(name) => target.place(name),
-    })
-}
-
-fn argument(template: &Template) -> Argument {
-    template.parts().iter().fold(Argument::new(), |argument, part| match part {
-        Part::Text(text) => argument.text(text),
-        Part::Name(name) => argument.place(name),
+/// A text of a run file as what tools take.
+fn template(source: &executus_playbook::Template) -> Template {
+    source.parts().iter().fold(Template::new(), |template, part| match part {
+        Part::Text(text) => template.text(text),
+        Part::Name(name) => template.place(name),
     })
 }
 

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use executus_core::secret::{Secret, Secrets};
-use executus_core::{ToolError, ToolSpec};
+use executus_core::{Template, ToolError, ToolSpec};
 use serde_json::{Map, Value};
 
 use super::error::ToolBuildError;
 use super::target::{NoTarget, Target, encoded};
-use super::template::Template;
 use super::values::{Bound, Values};
 use super::{Field, HttpTool, LAST_WORD};
 use crate::client::Client;

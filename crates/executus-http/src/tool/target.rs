@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use executus_core::ToolError;
+use executus_core::template::{Part, Template};
 use executus_core::text::REDACTED;
 use serde_json::{Map, Value};
 
 use super::arguments::wrong;
-use super::template::{Part, Template};
 use super::values::{Values, text};
 
 /// Where in a URL something stands.

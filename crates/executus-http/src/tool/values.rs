@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use executus_core::ToolError;
 use executus_core::secret::{Secret, Secrets};
+use executus_core::template::{Part, Template};
 use executus_core::text::REDACTED;
 use serde_json::{Map, Value};
 
 use super::arguments::wrong;
-use super::template::{Part, Template};
 
 /// A parameter of the run, for every call.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! What reaches a child, and what does not.
 
 use executus_core::secret::Secret;
-use executus_core::{ToolError, ToolSpec};
-use executus_process::{Argument, BuildError, Environment, ProcessTool};
+use executus_core::{Template, ToolError, ToolSpec};
+use executus_process::{BuildError, Environment, ProcessTool};
 use serde_json::json;
 
 use crate::support::{call, message, scratch, tool};
@@ -93,12 +93,12 @@ async fn the_environment_is_what_is_named() {
 
 #[tokio::test]
 async fn the_folder_is_what_is_named() {
-    let pwd = |folder: Argument| tool(&["pwd"]).current_dir(folder).bind("home", "/");
-    let output = call(pwd(Argument::parse("{home}usr")), json!({})).await;
+    let pwd = |folder: Template| tool(&["pwd"]).current_dir(folder).bind("home", "/");
+    let output = call(pwd(Template::parse("{home}usr")), json!({})).await;
     assert_eq!(output.unwrap().text, "/usr");
-    let output = call(pwd(Argument::new().place("x")), json!({"x": "/"})).await;
+    let output = call(pwd(Template::new().place("x")), json!({"x": "/"})).await;
     assert_eq!(output.unwrap().text, "/");
-    let unbound = tool(&["pwd"]).current_dir(Argument::parse("{nobody}")).build();
+    let unbound = tool(&["pwd"]).current_dir(Template::parse("{nobody}")).build();
     assert!(matches!(unbound, Err(BuildError::Unbound { .. })), "{unbound:?}");
 }
 
@@ -122,7 +122,7 @@ async fn what_cannot_be_started_says_why() {
         assert!(parts.iter().all(|part| said.contains(part)), "{said}");
     }
     let said = message(
-        call(tool(&["true"]).current_dir(Argument::parse("/no/such/folder")), json!({})).await,
+        call(tool(&["true"]).current_dir(Template::parse("/no/such/folder")), json!({})).await,
     );
     assert!(said.contains("the folder /no/such/folder was not found"), "{said}");
 }

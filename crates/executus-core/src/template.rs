@@ -1,15 +1,20 @@
 //! Text with places for values.
 
-/// A URL or the value of a header field: text with `{name}` places, filled for each call.
+/// A text with `{name}` places, filled anew for each use: an argument of a program, a URL, the
+/// value of a header field.
 ///
 /// `{{` and `}}` are literal braces, and a `{` that no name and `}` follow stays as it is. A value
-/// is never read again for places.
+/// is put in by whoever uses the template, by the rules of what it becomes, and is never read again
+/// for places.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Template(Vec<Part>);
 
+/// A piece of a [`Template`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
+pub enum Part {
+    /// Text as it stands.
     Text(String),
+    /// The place of a value, by its name.
     Place(String),
 }
 
@@ -72,7 +77,9 @@ impl Template {
         })
     }
 
-    pub(super) fn parts(&self) -> &[Part] {
+    /// Its pieces, in order.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
         &self.0
     }
 }
@@ -96,9 +103,13 @@ mod tests {
         let built = |text: &str| Template::new().text(text);
         for (source, expected) in [
             ("{n}", Template::new().place("n")),
+            ("{n}{n}", Template::new().place("n").place("n")),
             ("http://h/{n}?x={m}", built("http://h/").place("n").text("?x=").place("m")),
+            ("--count={n}", built("--count=").place("n")),
             ("{{n}}{", built("{n}{")),
             ("{ n }{1}", built("{ n }{1}")),
+            ("HEAD@{1}", built("HEAD@{1}")),
+            ("awk '{print $1}'", built("awk '{print $1}'")),
             ("", Template::new()),
         ] {
             assert_eq!(Template::parse(source), expected, "{source}");
