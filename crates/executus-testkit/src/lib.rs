@@ -4,12 +4,15 @@
 //! kit of its port. [`faulty`] wraps ports, models and tools and makes chosen calls fail, panic,
 //! hang or answer late. [`scripted`] has a model, tools, a critic and a palette that do what a test
 //! says. [`sample`] makes specs, records and outcomes. `provider`, with the feature of that name,
-//! has local servers that speak the dialects of model providers.
+//! has local servers that speak the dialects of model providers; `hostile`, likewise, has one that
+//! does its part of HTTP as badly as a test says.
 //!
 //! Everything but those servers waits on tokio's clock, so that tests can pause it.
 
 pub mod conformance;
 pub mod faulty;
+#[cfg(feature = "hostile")]
+pub mod hostile;
 #[cfg(feature = "provider")]
 pub mod provider;
 pub mod sample;

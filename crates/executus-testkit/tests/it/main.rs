@@ -5,6 +5,7 @@ mod anthropic;
 mod client;
 mod faults;
 mod gemini;
+mod hostile;
 mod ollama;
 mod openai;
 mod server;
