@@ -74,6 +74,19 @@ pub enum HttpError {
         /// Whether any of the request can have left.
         sent: bool,
     },
+    /// The breaker of this base address lets no request through. Nothing was sent.
+    #[error("{address} is not asked: its circuit is open{}", again_in(*retry_after))]
+    CircuitOpen {
+        /// Where to.
+        address: String,
+        /// How long until a request may be let through, if that is known.
+        retry_after: Option<Duration>,
+    },
+}
+
+fn again_in(retry_after: Option<Duration>) -> String {
+    retry_after
+        .map_or_else(String::new, |wait| format!("; try again in {:.1} s", wait.as_secs_f64()))
 }
 
 impl HttpError {
@@ -82,7 +95,10 @@ impl HttpError {
     pub const fn retry(&self) -> bool {
         match self {
             // A name that does not exist cannot be told from a name service that is away.
-            Self::Connect { .. } | Self::Timeout { .. } | Self::Dropped { .. } => true,
+            Self::Connect { .. }
+            | Self::Timeout { .. }
+            | Self::Dropped { .. }
+            | Self::CircuitOpen { .. } => true,
             Self::Request { .. }
             | Self::Tls { .. }
             | Self::TooLarge { .. }
@@ -94,11 +110,42 @@ impl HttpError {
     #[must_use]
     pub const fn was_sent(&self) -> bool {
         match self {
-            Self::Request { .. } | Self::Connect { .. } | Self::Tls { .. } => false,
-            Self::Timeout { phase, .. } => !matches!(phase, Phase::Connect),
+            Self::Request { .. }
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::CircuitOpen { .. } => false,
+            Self::Timeout { phase, .. } => !matches!(phase, Phase::Connect | Phase::Pool),
             Self::Dropped { sent, .. } | Self::Protocol { sent, .. } => *sent,
             Self::TooLarge { .. } => true,
         }
+    }
+
+    /// Whether a connection was lost: closed or reset, or broken by what is no HTTP. The server may
+    /// be well, and the next connection may do better.
+    #[must_use]
+    pub const fn is_dropped(&self) -> bool {
+        match self {
+            Self::Dropped { .. }
+            | Self::Protocol { .. }
+            | Self::Connect { failure: ConnectFailure::Closed, .. } => true,
+            Self::Request { .. }
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Timeout { .. }
+            | Self::TooLarge { .. }
+            | Self::CircuitOpen { .. } => false,
+        }
+    }
+
+    /// Whether the server was not reached, or was lost: all that [`is_dropped`](Self::is_dropped)
+    /// tells, no connection, no answer in time, a circuit that is open.
+    #[must_use]
+    pub const fn is_not_reachable(&self) -> bool {
+        self.is_dropped()
+            || matches!(
+                self,
+                Self::Connect { .. } | Self::Timeout { .. } | Self::CircuitOpen { .. }
+            )
     }
 
     pub(crate) fn request(message: impl Into<String>) -> Self {
@@ -126,20 +173,26 @@ pub enum ConnectFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
+    /// Waiting for one of the connections that the pool may have to an address.
+    Pool,
     /// Finding the address, connecting, and the handshake of TLS.
     Connect,
     /// From the request to the head of the response.
     Headers,
     /// Between two chunks of the body.
     Idle,
+    /// From the call to the end of the body, all attempts included.
+    Total,
 }
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Pool => "had no connection to spare",
             Self::Connect => "took no connection",
             Self::Headers => "sent no answer",
             Self::Idle => "sent nothing more",
+            Self::Total => "was not done",
         })
     }
 }

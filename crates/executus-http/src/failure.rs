@@ -3,8 +3,6 @@
 use std::error::Error;
 use std::io;
 
-use hyper_util::client::legacy;
-
 use crate::connect::NoConnection;
 use crate::error::{ConnectFailure, HttpError, Part, Phase};
 
@@ -20,7 +18,7 @@ pub(crate) struct Unanswered<'a> {
 
 impl Unanswered<'_> {
     /// Why.
-    pub(crate) fn because(&self, error: &legacy::Error) -> HttpError {
+    pub(crate) fn because(&self, error: &(dyn Error + 'static)) -> HttpError {
         let address = self.address.to_owned();
         match find::<NoConnection>(error) {
             Some(NoConnection::TimedOut) => {
