@@ -1,4 +1,4 @@
-//! One figure and its bar.
+//! One figure, and its bar if it has one.
 
 use serde_json::json;
 
@@ -13,24 +13,30 @@ pub(crate) enum Better {
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
     pub(crate) value: f64,
-    pub(crate) bar: f64,
+    /// None for a figure that depends on the machine, or that nothing was promised of.
+    pub(crate) bar: Option<f64>,
     pub(crate) better: Better,
 }
 
 impl Figure {
     pub(crate) const fn at_most(name: &'static str, value: f64, bar: f64) -> Self {
-        Self { name, value, bar, better: Better::Lower }
+        Self { name, value, bar: Some(bar), better: Better::Lower }
     }
 
     pub(crate) const fn at_least(name: &'static str, value: f64, bar: f64) -> Self {
-        Self { name, value, bar, better: Better::Higher }
+        Self { name, value, bar: Some(bar), better: Better::Higher }
+    }
+
+    /// A figure without a bar, of which more is better.
+    pub(crate) const fn told(name: &'static str, value: f64) -> Self {
+        Self { name, value, bar: None, better: Better::Higher }
     }
 
     fn holds(&self) -> bool {
-        match self.better {
-            Better::Lower => self.value <= self.bar,
-            Better::Higher => self.value >= self.bar,
-        }
+        self.bar.is_none_or(|bar| match self.better {
+            Better::Lower => self.value <= bar,
+            Better::Higher => self.value >= bar,
+        })
     }
 }
 
@@ -63,10 +69,12 @@ impl<'a> Report<'a> {
             let line =
                 json!({"name": name, "value": value, "bar": bar, "better": better, "holds": holds});
             println!("{line}");
-        } else {
+        } else if let Some(bar) = bar {
             let sign = if *better == Better::Lower { "≤" } else { "≥" };
             let verdict = if holds { "holds" } else { "FALLS SHORT" };
             println!("{name:<44} {value:>12} {sign} {bar:<10} {verdict}");
+        } else {
+            println!("{name:<44} {value:>12}");
         }
     }
 
