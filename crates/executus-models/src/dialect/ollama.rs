@@ -8,10 +8,10 @@ use executus_core::secret::Secret;
 use executus_http::{HttpError, Request};
 use serde_json::{Value, json};
 
-use super::openai::{bearer, told, tools};
+use super::openai::{bearer, messages, told, tools};
 use super::{Dialect, Reader, text};
 use crate::ask::Ask;
-use crate::conversation::{Asked, Message};
+use crate::conversation::{Answered, Asked};
 use crate::draft::{Draft, Finish, tokens};
 use crate::events::Framing;
 use crate::failure::{Complaint, Failure};
@@ -30,21 +30,7 @@ impl Dialect for Ollama {
 
     fn request(&self, ask: &Ask<'_>) -> (String, Value) {
         let conversation = ask.conversation;
-        let system = conversation.system.as_ref();
-        let mut messages: Vec<Value> = system
-            .map(|system| json!({ "role": "system", "content": system }))
-            .into_iter()
-            .collect();
-        for message in &conversation.messages {
-            match message {
-                Message::User(text) => messages.push(json!({ "role": "user", "content": text })),
-                Message::Assistant { text, calls } => messages.push(assistant(text, calls)),
-                // It has no ids: results follow the calls in their order.
-                Message::Results(results) => messages.extend(results.iter().map(|result| {
-                    json!({ "role": "tool", "tool_name": result.name, "content": told(result) })
-                })),
-            }
-        }
+        let messages = messages(conversation, assistant, result);
         // Without a word about it, it streams.
         let mut body = json!({ "model": ask.model, "messages": messages, "stream": ask.stream });
         if !conversation.tools.is_empty() {
@@ -88,6 +74,11 @@ fn assistant(text: &str, calls: &[Asked]) -> Value {
         message["tool_calls"] = calls.iter().map(call).collect();
     }
     message
+}
+
+/// It has no ids: results follow the calls in their order.
+fn result(result: &Answered) -> Value {
+    json!({ "role": "tool", "tool_name": result.name, "content": told(result) })
 }
 
 /// A stream of objects, each with a part of the message; the last says `done`.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Dialect, Reader, text};
 use crate::ask::Ask;
-use crate::conversation::{Answered, Asked, Message};
+use crate::conversation::{Answered, Asked, Conversation, Message};
 use crate::draft::{Draft, Finish, tokens};
 use crate::events::Framing;
 use crate::failure::{Complaint, Failure};
@@ -27,19 +27,7 @@ impl Dialect for OpenAi {
 
     fn request(&self, ask: &Ask<'_>) -> (String, Value) {
         let conversation = ask.conversation;
-        // The newer role `developer` is known at home only; `system` is known everywhere.
-        let system = conversation.system.as_ref();
-        let mut messages: Vec<Value> = system
-            .map(|system| json!({ "role": "system", "content": system }))
-            .into_iter()
-            .collect();
-        for message in &conversation.messages {
-            match message {
-                Message::User(text) => messages.push(json!({ "role": "user", "content": text })),
-                Message::Assistant { text, calls } => messages.push(assistant(text, calls)),
-                Message::Results(results) => messages.extend(results.iter().map(result)),
-            }
-        }
+        let messages = messages(conversation, assistant, result);
         let mut body = json!({ "model": ask.model, "messages": messages, "stream": ask.stream });
         if ask.stream {
             body["stream_options"] = json!({ "include_usage": true });
@@ -90,6 +78,26 @@ impl Dialect for OpenAi {
     fn complaint(&self, body: &Value) -> Complaint {
         complaint(body)
     }
+}
+
+/// The messages, in the form that Ollama has too but for calls and results.
+pub(super) fn messages(
+    conversation: &Conversation,
+    assistant: fn(&str, &[Asked]) -> Value,
+    result: fn(&Answered) -> Value,
+) -> Vec<Value> {
+    // The newer role `developer` is known at home only; `system` is known everywhere.
+    let system = conversation.system.as_ref();
+    let mut messages: Vec<Value> =
+        system.map(|system| json!({ "role": "system", "content": system })).into_iter().collect();
+    for message in &conversation.messages {
+        match message {
+            Message::User(text) => messages.push(json!({ "role": "user", "content": text })),
+            Message::Assistant { text, calls } => messages.push(assistant(text, calls)),
+            Message::Results(results) => messages.extend(results.iter().map(result)),
+        }
+    }
+    messages
 }
 
 /// Signs with a key, where there is one: compatible servers on this machine want none.

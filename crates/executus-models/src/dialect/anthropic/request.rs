@@ -4,13 +4,8 @@ use executus_core::ToolSpec;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
-use crate::conversation::{Answered, Asked, Message};
-
-/// Said where the user would say nothing, or has not yet answered.
-const GO_ON: &str = "Go on.";
-
-/// What one side says in a row.
-type Turn = (&'static str, Vec<Value>);
+use crate::conversation::{Answered, Asked};
+use crate::dialect::turns::{Turn, Words, turns};
 
 /// The body of a request.
 ///
@@ -20,7 +15,13 @@ type Turn = (&'static str, Vec<Value>);
 /// only 20 blocks back.
 pub(super) fn body(ask: &Ask<'_>) -> Value {
     let conversation = ask.conversation;
-    let mut turns = turns(&conversation.messages);
+    let words = Words {
+        model: "assistant",
+        text,
+        calls: |calls: &[Asked]| calls.iter().map(call).collect(),
+        result,
+    };
+    let mut turns = turns(&conversation.messages, &words);
     let mut tools: Vec<_> = conversation.tools.iter().map(tool).collect();
     let mut system: Vec<_> = conversation.system.iter().map(|system| text(system)).collect();
 
@@ -70,45 +71,6 @@ fn tool(tool: &ToolSpec) -> Value {
     described
 }
 
-/// The messages: the user's and the assistant's take turns, and the user's is the last.
-fn turns(messages: &[Message]) -> Vec<Turn> {
-    let mut turns = Vec::new();
-    for message in messages {
-        match message {
-            Message::User(said) => push(&mut turns, "user", blocks(said)),
-            Message::Assistant { text, calls } => {
-                let mut content = blocks(text);
-                content.extend(calls.iter().map(call));
-                push(&mut turns, "assistant", content);
-            }
-            Message::Results(results) => {
-                push(&mut turns, "user", results.iter().map(result).collect());
-            }
-        }
-    }
-    if turns.last().is_none_or(|(role, _)| *role != "user") {
-        push(&mut turns, "user", blocks(GO_ON));
-    }
-    turns
-}
-
-fn push(turns: &mut Vec<Turn>, role: &'static str, mut content: Vec<Value>) {
-    if content.is_empty() && turns.is_empty() {
-        // The first word is the user's, even if there is none.
-        content = blocks(GO_ON);
-    }
-    match turns.last_mut() {
-        _ if content.is_empty() => {}
-        Some((last, so_far)) if *last == role => so_far.extend(content),
-        _ => turns.push((role, content)),
-    }
-}
-
-/// A text as content. Blank texts are refused.
-fn blocks(said: &str) -> Vec<Value> {
-    if said.trim().is_empty() { Vec::new() } else { vec![text(said)] }
-}
-
 fn text(said: &str) -> Value {
     json!({ "type": "text", "text": said })
 }
@@ -136,7 +98,7 @@ fn result(result: &Answered) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::Conversation;
+    use crate::conversation::{Conversation, Message};
 
     fn asked(id: &str, name: &str) -> Asked {
         Asked { id: id.to_owned(), name: name.into(), args: json!({"n": 1}), signature: None }

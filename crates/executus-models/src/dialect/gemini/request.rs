@@ -4,10 +4,9 @@ use executus_core::ToolSpec;
 use serde_json::{Map, Value, json};
 
 use crate::ask::Ask;
-use crate::conversation::{Answered, Asked, Message};
+use crate::conversation::{Answered, Asked};
+use crate::dialect::turns::{Turn, Words, turns};
 
-/// Said where the user would say nothing, or has not yet answered.
-const GO_ON: &str = "Go on.";
 /// The documented stand-in for the signature of a call that another model made.
 const UNSIGNED: &str = "skip_thought_signature_validator";
 /// Families of models that do not ask for signatures.
@@ -30,15 +29,18 @@ pub(super) fn path(model: &str, stream: bool) -> String {
     path
 }
 
-/// What one side says in a row.
-type Turn = (&'static str, Vec<Value>);
-
 /// The body of a request.
 pub(super) fn body(ask: &Ask<'_>) -> Value {
     let conversation = ask.conversation;
     let model = ask.model.rsplit('/').next().unwrap_or_default();
     let wants_signatures = !CARELESS.iter().any(|family| model.starts_with(family));
-    let turns = turns(&conversation.messages, wants_signatures).into_iter();
+    let words = Words {
+        model: "model",
+        text: |text| json!({ "text": text }),
+        calls: |asked: &[Asked]| calls(asked, wants_signatures),
+        result: response,
+    };
+    let turns = turns(&conversation.messages, &words).into_iter();
     let content = |(role, parts): Turn| json!({ "role": role, "parts": parts });
     let mut body = json!({ "contents": turns.map(content).collect::<Vec<_>>() });
     if let Some(system) = &conversation.system {
@@ -80,49 +82,14 @@ fn takes_nothing(schema: &Value) -> bool {
     })
 }
 
-/// The contents: the user's and the model's take turns, and the user's is the last.
-fn turns(messages: &[Message], wants_signatures: bool) -> Vec<Turn> {
-    let mut turns = Vec::new();
-    for message in messages {
-        match message {
-            Message::User(said) => push(&mut turns, "user", parts(said)),
-            Message::Assistant { text, calls } => {
-                let mut content = parts(text);
-                content.extend(calls.iter().map(call));
-                // Only the first call of a message has a signature.
-                let unsigned = calls.iter().all(|call| call.signature.is_none());
-                let first = content.iter_mut().find(|part| part["functionCall"].is_object());
-                if let Some(first) = first.filter(|_| wants_signatures && unsigned) {
-                    first["thoughtSignature"] = json!(UNSIGNED);
-                }
-                push(&mut turns, "model", content);
-            }
-            Message::Results(results) => {
-                push(&mut turns, "user", results.iter().map(response).collect());
-            }
-        }
+/// The calls of one message, of which only the first has a signature.
+fn calls(calls: &[Asked], wants_signatures: bool) -> Vec<Value> {
+    let mut parts: Vec<_> = calls.iter().map(call).collect();
+    let unsigned = calls.iter().all(|call| call.signature.is_none());
+    if let Some(first) = parts.first_mut().filter(|_| wants_signatures && unsigned) {
+        first["thoughtSignature"] = json!(UNSIGNED);
     }
-    if turns.last().is_none_or(|(role, _)| *role != "user") {
-        push(&mut turns, "user", parts(GO_ON));
-    }
-    turns
-}
-
-fn push(turns: &mut Vec<Turn>, role: &'static str, mut content: Vec<Value>) {
-    if content.is_empty() && turns.is_empty() {
-        // The first word is the user's, even if there is none.
-        content = parts(GO_ON);
-    }
-    match turns.last_mut() {
-        _ if content.is_empty() => {}
-        Some((last, so_far)) if *last == role => so_far.extend(content),
-        _ => turns.push((role, content)),
-    }
-}
-
-/// A text as parts. Blank texts are refused.
-fn parts(said: &str) -> Vec<Value> {
-    if said.trim().is_empty() { Vec::new() } else { vec![json!({ "text": said })] }
+    parts
 }
 
 fn call(call: &Asked) -> Value {
@@ -144,7 +111,7 @@ fn response(result: &Answered) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversation::Conversation;
+    use crate::conversation::{Conversation, Message};
 
     fn asked(id: &str, name: &str, signature: Option<&str>) -> Asked {
         let signature = signature.map(Into::into);
