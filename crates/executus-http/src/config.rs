@@ -1,5 +1,6 @@
 //! What a client is set to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -7,8 +8,10 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 
+use crate::address::AddressPolicy;
 use crate::client::Client;
-use crate::connect::Connector;
+use crate::connect::{Connector, Dial};
+use crate::resolve::SystemResolver;
 use crate::tls::{self, Tls};
 
 const KIB: usize = 1024;
@@ -131,6 +134,11 @@ impl ClientBuilder {
         let user_agent =
             HeaderValue::from_str(&self.user_agent).map_err(|_| BuildError::UserAgent)?;
         let tls = Tls::new(tls::read_roots(&self.roots)?);
+        let dial = Dial {
+            policy: AddressPolicy::default(),
+            resolve: Arc::new(SystemResolver::new()),
+            transport: None,
+        };
         let hyper = legacy::Client::builder(TokioExecutor::new())
             // What is sent twice is for the caller to decide.
             .retry_canceled_requests(false)
@@ -143,7 +151,7 @@ impl ClientBuilder {
             .http2_max_header_list_size(u32::try_from(limit).unwrap_or(u32::MAX))
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(PING_TIMEOUT)
-            .build(Connector::new(tls, self.connect_timeout));
+            .build(Connector::new(Arc::new(dial), Arc::new(tls), self.connect_timeout));
         Ok(Client {
             hyper,
             user_agent,

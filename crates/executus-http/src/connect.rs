@@ -1,8 +1,9 @@
 //! Making a connection, within its time.
 
-use std::error::Error;
+mod dial;
+mod link;
+
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,25 +11,28 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use thiserror::Error;
-use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+pub(crate) use self::dial::Dial;
+pub(crate) use self::link::Channel;
+pub use self::link::{ByteStream, Transport};
+use crate::address::{Host, Refused};
 use crate::error::ConnectFailure;
 use crate::failure::find;
 use crate::tls::Tls;
 
 /// Connects to `http` and `https` addresses.
 ///
-/// The limit is here, around name, TCP and TLS together, and not only around the request: hyper
-/// goes on with a connection that its request no longer needs, and nothing else would end one
-/// whose handshake is never answered.
+/// The limit is here, around name, TCP and TLS together, and not only around the request: a
+/// connection may be made for a request that another one serves in the meantime, and nothing else
+/// would end one whose handshake is never answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
-    http: HttpConnector,
+    dial: Arc<Dial>,
     tls: Arc<Tls>,
     limit: Duration,
 }
@@ -38,22 +42,61 @@ pub(crate) struct Connector {
 pub(crate) enum NoConnection {
     #[error("no connection in time")]
     TimedOut,
+    #[error("requests may not go to {}", .0.ip)]
+    Address(Refused),
     #[error("{0}")]
     Tls(String),
     #[error("{message}")]
     Failed { failure: ConnectFailure, message: String },
 }
 
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+/// What hyper reads and writes.
+pub(crate) type Stream = TokioIo<Channel>;
 
 impl Connector {
-    pub(crate) fn new(tls: Tls, limit: Duration) -> Self {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        // Of several addresses of a host, one that does not answer leaves time for the next.
-        http.set_connect_timeout(Some(limit));
-        Self { http, tls: Arc::new(tls), limit }
+    /// Connects as `dial` says, within the limit.
+    pub(crate) const fn new(dial: Arc<Dial>, tls: Arc<Tls>, limit: Duration) -> Self {
+        Self { dial, tls, limit }
+    }
+
+    /// A connection to the host and port of this address. When the future is dropped, nothing of
+    /// it stays open.
+    pub(crate) async fn connect(&self, to: &Uri) -> Result<Stream, NoConnection> {
+        let channel = tokio::time::timeout(self.limit, self.channel(to)).await;
+        channel.unwrap_or(Err(NoConnection::TimedOut)).map(TokioIo::new)
+    }
+
+    async fn channel(&self, to: &Uri) -> Result<Channel, NoConnection> {
+        let is_secure = to.scheme() == Some(&Scheme::HTTPS);
+        let port = to.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        let host = Host::read(to.host().unwrap_or_default()).map_err(|what| {
+            let message = format!("the URL {what}");
+            NoConnection::Failed { failure: ConnectFailure::Other, message }
+        })?;
+        if !is_secure {
+            return self.dial.dial(host, port).await.map(Channel::Plain);
+        }
+        // What is wrong here is known before anything is sent.
+        let config = self.tls.config().map_err(NoConnection::Tls)?;
+        let name = name_of(host)?;
+        let link = self.dial.dial(host, port).await?;
+        match TlsConnector::from(config).connect(name, link).await {
+            Ok(stream) => Ok(Channel::Secure(Box::new(stream))),
+            Err(error) => Err(match find::<rustls::Error>(&error) {
+                Some(tls) => NoConnection::Tls(tls.to_string()),
+                None => dial::told(&error),
+            }),
+        }
+    }
+}
+
+/// What the certificate must be for.
+fn name_of(host: Host<'_>) -> Result<ServerName<'static>, NoConnection> {
+    match host {
+        Host::Ip(ip) => Ok(ServerName::from(ip)),
+        Host::Name(name) => ServerName::try_from(name.strip_suffix('.').unwrap_or(name))
+            .map(|name| name.to_owned())
+            .map_err(|_| NoConnection::Tls("no certificate can be for such a name".to_owned())),
     }
 }
 
@@ -62,54 +105,12 @@ impl Service<Uri> for Connector {
     type Error = NoConnection;
     type Future = Pin<Box<dyn Future<Output = Result<Stream, NoConnection>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), NoConnection>> {
-        self.http.poll_ready(context).map_err(|error| told(&error))
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NoConnection>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let limit = self.limit;
-        if uri.scheme() != Some(&Scheme::HTTPS) {
-            let connecting = self.http.call(uri);
-            return Box::pin(within(limit, async move {
-                connecting.await.map(MaybeHttpsStream::Http).map_err(|error| told(&error))
-            }));
-        }
-        let (http, tls) = (self.http.clone(), Arc::clone(&self.tls));
-        Box::pin(within(limit, async move {
-            let config = tls.config().map_err(NoConnection::Tls)?;
-            let connecting = HttpsConnector::from((http, config)).call(uri);
-            connecting.await.map_err(|error| told(&*error))
-        }))
+        let connector = self.clone();
+        Box::pin(async move { connector.connect(&uri).await })
     }
-}
-
-async fn within(
-    limit: Duration,
-    connecting: impl Future<Output = Result<Stream, NoConnection>>,
-) -> Result<Stream, NoConnection> {
-    tokio::time::timeout(limit, connecting).await.unwrap_or(Err(NoConnection::TimedOut))
-}
-
-fn told(error: &(dyn Error + 'static)) -> NoConnection {
-    if let Some(tls) = find::<rustls::Error>(error) {
-        return NoConnection::Tls(tls.to_string());
-    }
-    let io = find::<io::Error>(error);
-    let failure = match io.map(io::Error::kind) {
-        // The connector's own word; there is no type to ask for.
-        _ if error.to_string().starts_with("dns error") => ConnectFailure::Name,
-        Some(io::ErrorKind::TimedOut) => return NoConnection::TimedOut,
-        Some(io::ErrorKind::ConnectionRefused) => ConnectFailure::Refused,
-        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
-            ConnectFailure::Unreachable
-        }
-        Some(
-            io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::UnexpectedEof,
-        ) => ConnectFailure::Closed,
-        _ => ConnectFailure::Other,
-    };
-    NoConnection::Failed { failure, message: io.map_or(error.to_string(), io::Error::to_string) }
 }

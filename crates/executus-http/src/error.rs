@@ -1,9 +1,12 @@
 //! How a request fails.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use thiserror::Error;
+
+use crate::address::AddressKind;
 
 /// How a request failed. An `address` is `scheme://host:port/path`, without the query.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -14,6 +17,41 @@ pub enum HttpError {
     Request {
         /// What is wrong with it.
         message: String,
+    },
+    /// The host is at an address where requests of this client may not go. Nothing was sent.
+    #[error(
+        "{address} is at {ip}, {kind}, where requests may not go; if it is meant, allow its \
+             network in the address policy"
+    )]
+    Address {
+        /// Where to.
+        address: String,
+        /// What was refused, one of the host's addresses.
+        ip: IpAddr,
+        /// What kind of address it is.
+        kind: AddressKind,
+    },
+    /// The server answered with a redirect that was not followed.
+    #[error("{address} answered with status {status} and leads to {target}: {reason}")]
+    Redirect {
+        /// What was asked.
+        address: String,
+        /// The status of its answer.
+        status: u16,
+        /// Where it leads, without the query.
+        target: String,
+        /// Why it was not followed.
+        reason: NotFollowed,
+    },
+    /// A request failed that a redirect led to. Those before it were answered.
+    #[error("after {hops} redirects of {address}: {error}")]
+    Redirected {
+        /// Where the first request went.
+        address: String,
+        /// How many redirects were followed.
+        hops: u32,
+        /// How the last request failed.
+        error: Box<Self>,
     },
     /// There is no connection to the server. Nothing was sent.
     #[error("no connection to {address}: {message}")]
@@ -92,14 +130,17 @@ fn again_in(retry_after: Option<Duration>) -> String {
 impl HttpError {
     /// Whether the same request may succeed later, if it is one that may be sent twice.
     #[must_use]
-    pub const fn retry(&self) -> bool {
+    pub fn retry(&self) -> bool {
         match self {
             // A name that does not exist cannot be told from a name service that is away.
             Self::Connect { .. }
             | Self::Timeout { .. }
             | Self::Dropped { .. }
             | Self::CircuitOpen { .. } => true,
+            Self::Redirected { error, .. } => error.retry(),
             Self::Request { .. }
+            | Self::Address { .. }
+            | Self::Redirect { .. }
             | Self::Tls { .. }
             | Self::TooLarge { .. }
             | Self::Protocol { .. } => false,
@@ -111,24 +152,28 @@ impl HttpError {
     pub const fn was_sent(&self) -> bool {
         match self {
             Self::Request { .. }
+            | Self::Address { .. }
             | Self::Connect { .. }
             | Self::Tls { .. }
             | Self::CircuitOpen { .. } => false,
             Self::Timeout { phase, .. } => !matches!(phase, Phase::Connect | Phase::Pool),
             Self::Dropped { sent, .. } | Self::Protocol { sent, .. } => *sent,
-            Self::TooLarge { .. } => true,
+            Self::TooLarge { .. } | Self::Redirect { .. } | Self::Redirected { .. } => true,
         }
     }
 
     /// Whether a connection was lost: closed or reset, or broken by what is no HTTP. The server may
     /// be well, and the next connection may do better.
     #[must_use]
-    pub const fn is_dropped(&self) -> bool {
+    pub fn is_dropped(&self) -> bool {
         match self {
             Self::Dropped { .. }
             | Self::Protocol { .. }
             | Self::Connect { failure: ConnectFailure::Closed, .. } => true,
+            Self::Redirected { error, .. } => error.is_dropped(),
             Self::Request { .. }
+            | Self::Address { .. }
+            | Self::Redirect { .. }
             | Self::Connect { .. }
             | Self::Tls { .. }
             | Self::Timeout { .. }
@@ -140,12 +185,13 @@ impl HttpError {
     /// Whether the server was not reached, or was lost: all that [`is_dropped`](Self::is_dropped)
     /// tells, no connection, no answer in time, a circuit that is open.
     #[must_use]
-    pub const fn is_not_reachable(&self) -> bool {
+    pub fn is_not_reachable(&self) -> bool {
         self.is_dropped()
-            || matches!(
-                self,
-                Self::Connect { .. } | Self::Timeout { .. } | Self::CircuitOpen { .. }
-            )
+            || match self {
+                Self::Redirected { error, .. } => error.is_not_reachable(),
+                Self::Connect { .. } | Self::Timeout { .. } | Self::CircuitOpen { .. } => true,
+                _ => false,
+            }
     }
 
     pub(crate) fn request(message: impl Into<String>) -> Self {
@@ -167,6 +213,39 @@ pub enum ConnectFailure {
     Closed,
     /// Anything else, such as too many open files.
     Other,
+}
+
+/// Why a redirect was not followed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum NotFollowed {
+    /// Nobody asked for it.
+    #[error("redirects are not followed; ask for the address it leads to, or allow redirects")]
+    NotAsked,
+    /// More redirects than the request allows.
+    #[error("more than {limit} redirects")]
+    TooMany {
+        /// How many it allows.
+        limit: u32,
+    },
+    /// It leads to a request that was made before.
+    #[error("redirects in a circle")]
+    Circle,
+    /// It leads from `https` to `http`.
+    #[error("what was asked over https is not asked again without it")]
+    Downgrade,
+    /// It asks to send the body to another server.
+    #[error(
+        "a body is not sent to another server than the one it was meant for; ask for that \
+             address"
+    )]
+    BodyElsewhere,
+    /// It names no address that a request can go to.
+    #[error("{message}")]
+    Target {
+        /// What is wrong with it.
+        message: String,
+    },
 }
 
 /// The part of a request that took too long.

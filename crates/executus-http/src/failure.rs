@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use crate::address::Refused;
 use crate::connect::NoConnection;
 use crate::error::{ConnectFailure, HttpError, Part, Phase};
 
@@ -24,6 +25,9 @@ impl Unanswered<'_> {
             Some(NoConnection::TimedOut) => {
                 let (phase, limit) = (Phase::Connect, self.connect_timeout);
                 return HttpError::Timeout { phase, limit, address };
+            }
+            Some(NoConnection::Address(Refused { ip, kind })) => {
+                return HttpError::Address { address, ip: *ip, kind: *kind };
             }
             Some(NoConnection::Tls(message)) => {
                 return HttpError::Tls { address, message: message.clone() };

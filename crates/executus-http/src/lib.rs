@@ -29,10 +29,12 @@ mod method;
 mod request;
 mod response;
 
+mod address;
 mod body;
 mod client;
 mod config;
 mod connect;
+mod resolve;
 mod tls;
 
 mod error;
@@ -42,10 +44,13 @@ mod url;
 
 mod tool;
 
+pub use address::{AddressKind, AddressPolicy, Network, NetworkError};
 pub use client::Client;
 pub use config::{BuildError, ClientBuilder};
-pub use error::{ConnectFailure, HttpError, Part, Phase};
+pub use connect::{ByteStream, Transport};
+pub use error::{ConnectFailure, HttpError, NotFollowed, Part, Phase};
 pub use method::Method;
 pub use request::Request;
+pub use resolve::{Resolve, ResolveError, SystemResolver};
 pub use response::Response;
 pub use tool::{HttpTool, HttpToolBuilder, Template, ToolBuildError};
