@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::body::Whole;
 use crate::config::ClientBuilder;
 use crate::connect::Connector;
+use crate::decode;
 use crate::error::{HttpError, Phase};
 use crate::failure::Unanswered;
 use crate::method::Method;
@@ -57,6 +58,7 @@ impl Client {
         let out_of_time =
             |phase, limit| HttpError::Timeout { phase, limit, address: address.clone() };
 
+        let encoded_for_caller = request.headers.contains_key(header::ACCEPT_ENCODING);
         let mut request = self.to_http(request);
         let mut connection = capture_connection(&mut request);
         let mut answering = pin!(self.hyper.request(request));
@@ -88,7 +90,9 @@ impl Client {
             Ok(response) => {
                 let status = response.status().as_u16();
                 tracing::debug!(%method, address, status, "response");
-                Ok(Response::new(response, address, idle_timeout))
+                let (head, body) = response.into_parts();
+                let response = Response::new(head, body, address, idle_timeout, None);
+                Ok(if encoded_for_caller { response } else { response.decoded() })
             }
             Err(error) => {
                 let sent = connection.connection_metadata().is_some();
@@ -107,6 +111,7 @@ impl Client {
 
     fn to_http(&self, request: Request) -> http::Request<Whole> {
         // Some servers insist on a length where a body is usual, and hyper leaves out the one of none.
+        let accepted = if request.compressed { decode::ACCEPTED } else { "identity" };
         let is_empty = request.body.is_empty()
             && matches!(request.method, Method::Post | Method::Put | Method::Patch);
         let mut http = http::Request::new(Whole::new(request.body));
@@ -117,7 +122,7 @@ impl Client {
         headers.entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
         headers
             .entry(header::ACCEPT_ENCODING)
-            .or_insert_with(|| HeaderValue::from_static("identity"));
+            .or_insert_with(|| HeaderValue::from_static(accepted));
         if is_empty {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }

@@ -53,6 +53,57 @@ pub enum HttpError {
         /// How the last request failed.
         error: Box<Self>,
     },
+    /// The status of the answer is no success.
+    #[error("{address} answered with status {status}{}{}", lead(" ", reason), lead(": ", said))]
+    Status {
+        /// What was asked.
+        address: String,
+        /// The status.
+        status: u16,
+        /// What the status is called; empty for one without a name.
+        reason: &'static str,
+        /// The beginning of the body, printable.
+        said: String,
+    },
+    /// The body is not what was expected, and is not said to be.
+    #[error(
+        "{address} sent {} where {expected} was expected: {message}{}",
+        content_type.as_deref().unwrap_or("a body of unknown type"), lead(": ", said)
+    )]
+    ContentType {
+        /// What was asked.
+        address: String,
+        /// What was expected.
+        expected: &'static str,
+        /// The media type that it is said to have.
+        content_type: Option<String>,
+        /// What is wrong with it.
+        message: String,
+        /// The beginning of the body, printable.
+        said: String,
+    },
+    /// The body is not what it is said to be.
+    #[error("{address} sent {content_type} that cannot be read: {message}{}", lead(": ", said))]
+    Parse {
+        /// What was asked.
+        address: String,
+        /// The media type that it is said to have.
+        content_type: String,
+        /// What is wrong with it.
+        message: String,
+        /// The beginning of the body, printable.
+        said: String,
+    },
+    /// The compression of the body cannot be undone.
+    #[error("{address} sent a body encoded as `{encoding}` that cannot be decoded: {message}")]
+    Encoding {
+        /// What was asked.
+        address: String,
+        /// What the server calls it.
+        encoding: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// There is no connection to the server. Nothing was sent.
     #[error("no connection to {address}: {message}")]
     Connect {
@@ -127,6 +178,11 @@ fn again_in(retry_after: Option<Duration>) -> String {
         .map_or_else(String::new, |wait| format!("; try again in {:.1} s", wait.as_secs_f64()))
 }
 
+/// A text behind what leads to it, or nothing.
+fn lead(to: &str, text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{to}{text}") }
+}
+
 impl HttpError {
     /// Whether the same request may succeed later, if it is one that may be sent twice.
     #[must_use]
@@ -137,12 +193,16 @@ impl HttpError {
             | Self::Timeout { .. }
             | Self::Dropped { .. }
             | Self::CircuitOpen { .. } => true,
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..),
             Self::Redirected { error, .. } => error.retry(),
             Self::Request { .. }
             | Self::Address { .. }
             | Self::Redirect { .. }
             | Self::Tls { .. }
             | Self::TooLarge { .. }
+            | Self::ContentType { .. }
+            | Self::Parse { .. }
+            | Self::Encoding { .. }
             | Self::Protocol { .. } => false,
         }
     }
@@ -158,7 +218,13 @@ impl HttpError {
             | Self::CircuitOpen { .. } => false,
             Self::Timeout { phase, .. } => !matches!(phase, Phase::Connect | Phase::Pool),
             Self::Dropped { sent, .. } | Self::Protocol { sent, .. } => *sent,
-            Self::TooLarge { .. } | Self::Redirect { .. } | Self::Redirected { .. } => true,
+            Self::TooLarge { .. }
+            | Self::Redirect { .. }
+            | Self::Redirected { .. }
+            | Self::Status { .. }
+            | Self::ContentType { .. }
+            | Self::Parse { .. }
+            | Self::Encoding { .. } => true,
         }
     }
 
@@ -178,6 +244,10 @@ impl HttpError {
             | Self::Tls { .. }
             | Self::Timeout { .. }
             | Self::TooLarge { .. }
+            | Self::Status { .. }
+            | Self::ContentType { .. }
+            | Self::Parse { .. }
+            | Self::Encoding { .. }
             | Self::CircuitOpen { .. } => false,
         }
     }

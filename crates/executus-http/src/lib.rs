@@ -37,6 +37,9 @@ mod connect;
 mod resolve;
 mod tls;
 
+mod decode;
+mod json;
+
 mod error;
 mod failure;
 mod text;

@@ -33,6 +33,7 @@ pub struct Request {
     pub(crate) body: Bytes,
     pub(crate) headers_timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) compressed: bool,
     address: String,
 }
 
@@ -52,6 +53,7 @@ impl Request {
             body: Bytes::new(),
             headers_timeout: None,
             idle_timeout: None,
+            compressed: false,
         })
     }
 
@@ -133,6 +135,15 @@ impl Request {
     #[must_use]
     pub const fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle_timeout = Some(limit);
+        self
+    }
+
+    /// Whether the response may be compressed, with gzip, brotli or zstd. Not without this. It is
+    /// decoded as it is read, in either case, unless the request has a field `accept-encoding` of its
+    /// own: then it is for the caller to decode.
+    #[must_use]
+    pub const fn accept_compressed(mut self, accept: bool) -> Self {
+        self.compressed = accept;
         self
     }
 

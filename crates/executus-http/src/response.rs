@@ -2,53 +2,82 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header;
-use http_body::Body;
-use hyper::body::Incoming;
-use tokio::time::{Instant, timeout, timeout_at};
+use http_body::Body as _;
+use tokio::time::{Instant, timeout_at};
 
-use crate::error::{HttpError, Part, Phase};
+use crate::decode::source::{self, Wire};
+use crate::decode::{Coding, Decoded, Undecoded};
+use crate::error::{HttpError, Phase};
 use crate::failure;
-use crate::text::{lossy, printable};
+use crate::text::printable;
 
-/// How long an error waits for its text.
-const SNIPPET_TIME: Duration = Duration::from_secs(2);
+mod read;
+
 /// As good as never, and small enough to be added to a time.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// The head of a response, and its body as it comes.
 ///
+/// A body that is compressed with gzip, deflate, brotli or zstd is decoded while it is read, so that
+/// all lengths and limits here are of what was decoded.
+///
 /// When it is dropped before the end of the body, its connection of HTTP/1.1 is closed and its
 /// stream of HTTP/2 reset; after the end, the connection is kept for the next request.
 pub struct Response {
     head: http::response::Parts,
-    body: Incoming,
+    body: Body,
     /// The media type, lower-case and without parameters.
     content_type: Option<String>,
     address: String,
     idle_timeout: Duration,
     /// Until when the chunk that is waited for may come.
     due: Option<Instant>,
+    /// Until when the whole body must be there, and how long that is.
+    total: Option<(Instant, Duration)>,
+}
+
+enum Body {
+    Plain(Wire),
+    Encoded(Coding, Decoded),
+    /// Encoded in a way that cannot be undone.
+    Unknown(String),
 }
 
 impl Response {
     pub(crate) fn new(
-        response: http::Response<Incoming>,
+        head: http::response::Parts,
+        wire: Wire,
         address: String,
         idle_timeout: Duration,
+        total: Option<(Instant, Duration)>,
     ) -> Self {
-        let (head, body) = response.into_parts();
         let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
         let content_type = content_type
             .and_then(|value| value.split(';').next())
             .map(|essence| essence.trim().to_ascii_lowercase())
             .filter(|essence| !essence.is_empty());
         let idle_timeout = idle_timeout.min(NEVER);
-        Self { head, body, content_type, address, idle_timeout, due: None }
+        let body = Body::Plain(wire);
+        Self { head, body, content_type, address, idle_timeout, due: None, total }
+    }
+
+    /// With its body decoded as it is read. Whoever asked for an encoding in so many words gets it.
+    #[must_use]
+    pub(crate) fn decoded(mut self) -> Self {
+        self.body = match (self.body, Coding::of(&self.head.headers)) {
+            // There may be none: with 304, say.
+            (Body::Plain(wire), Ok(Some(coding))) if !wire.is_end_stream() => {
+                Body::Encoded(coding, Decoded::new(coding, wire))
+            }
+            (Body::Plain(wire), Err(said)) if !wire.is_end_stream() => Body::Unknown(said),
+            (body, _) => body,
+        };
+        self
     }
 
     /// The status.
@@ -81,10 +110,13 @@ impl Response {
         self.content_type.as_deref()
     }
 
-    /// How many bytes of the body are still to come, if the server said so.
+    /// How many bytes of the body are still to come, if the server said so and it is not compressed.
     #[must_use]
     pub fn remaining(&self) -> Option<u64> {
-        self.body.size_hint().exact()
+        match &self.body {
+            Body::Plain(wire) => wire.size_hint().exact(),
+            Body::Encoded(..) | Body::Unknown(_) => None,
+        }
     }
 
     /// The next bytes of the body, never empty; `None` at its end.
@@ -93,97 +125,57 @@ impl Response {
     /// the first call that waited for the same bytes.
     ///
     /// # Errors
-    /// [`HttpError::Timeout`] of phase [`Phase::Idle`], [`HttpError::Dropped`] when the body ended
-    /// before its end, [`HttpError::Protocol`].
+    /// [`HttpError::Timeout`] of phase [`Phase::Idle`] or [`Phase::Total`], [`HttpError::Dropped`]
+    /// when the body ended before its end, [`HttpError::Protocol`], [`HttpError::Encoding`].
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
-        let idle = self.idle_timeout;
         let due = match self.due {
             Some(due) => due,
-            None => *self.due.insert(Instant::now() + idle),
+            None => *self.due.insert(Instant::now() + self.idle_timeout),
         };
-        loop {
-            let frame = poll_fn(|context| Pin::new(&mut self.body).poll_frame(context));
-            let Ok(frame) = timeout_at(due, frame).await else {
-                let (phase, address) = (Phase::Idle, self.address.clone());
-                return Err(HttpError::Timeout { phase, limit: idle, address });
-            };
-            let frame = match frame {
-                Some(Ok(frame)) => frame,
-                Some(Err(error)) => return Err(failure::of_body(&error, &self.address)),
-                None => return Ok(None),
-            };
-            // Fields behind the body and empty chunks are not what the caller waits for.
-            if let Ok(bytes) = frame.into_data()
-                && !bytes.is_empty()
-            {
-                self.due = None;
-                return Ok(Some(bytes));
-            }
-        }
-    }
-
-    /// The whole body.
-    ///
-    /// # Errors
-    /// As [`chunk`](Self::chunk), and [`HttpError::TooLarge`] as soon as it is known that the body
-    /// has more than `max` bytes.
-    pub async fn bytes(mut self, max: usize) -> Result<Bytes, HttpError> {
-        let too_large = |address: &str| HttpError::TooLarge {
-            part: Part::Body,
-            limit: max,
-            address: address.to_owned(),
+        let (due, phase, limit) = match self.total {
+            Some((end, limit)) if end <= due => (end, Phase::Total, limit),
+            _ => (due, Phase::Idle, self.idle_timeout),
         };
-        if self.remaining().is_some_and(|bytes| bytes > max as u64) {
-            return Err(too_large(&self.address));
-        }
-        let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
-        if first.len() > max {
-            return Err(too_large(&self.address));
-        }
-        let Some(second) = self.chunk().await? else { return Ok(first) };
-        let mut all = BytesMut::from(first);
-        let mut next = Some(second);
-        while let Some(chunk) = next {
-            if chunk.len() > max - all.len() {
-                return Err(too_large(&self.address));
-            }
-            all.extend_from_slice(&chunk);
-            next = self.chunk().await?;
-        }
-        Ok(all.freeze())
+        let Ok(chunk) = timeout_at(due, poll_fn(|context| self.poll_chunk(context))).await else {
+            return Err(HttpError::Timeout { phase, limit, address: self.address.clone() });
+        };
+        self.due = None;
+        chunk.transpose()
     }
 
-    /// The beginning of the body as text that can be printed, for an error: at most `max` bytes
-    /// and a mark when there was more. It takes at most 2 s, and what has come by then is told.
-    pub async fn snippet(mut self, max: usize) -> String {
-        let mut bytes = Vec::new();
-        let ended = timeout(SNIPPET_TIME, self.fill(&mut bytes, max)).await;
-        let mut cut = !matches!(ended, Ok(Ok(true)));
-        let mut text = printable(lossy(&bytes, cut));
-        if text.len() > max {
-            // What stands for a broken byte is longer than the byte.
-            text.truncate(text.floor_char_boundary(max));
-            cut = true;
-        }
-        if cut && !text.is_empty() {
-            text.push_str("… [cut]");
-        }
-        text
-    }
-
-    /// Reads up to `max` bytes, and says whether that was all of the body.
-    ///
-    /// **Cancellation**: what has been read is in `into`.
-    pub(crate) async fn fill(&mut self, into: &mut Vec<u8>, max: usize) -> Result<bool, HttpError> {
-        while let Some(chunk) = self.chunk().await? {
-            let room = max - into.len();
-            into.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if chunk.len() > room {
-                return Ok(false);
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpError>>> {
+        let address = &self.address;
+        let undecoded = |encoding: &str, message: String| HttpError::Encoding {
+            encoding: encoding.to_owned(),
+            message,
+            address: address.clone(),
+        };
+        let chunk = match &mut self.body {
+            Body::Plain(wire) => {
+                let chunk = ready!(source::poll_chunk(wire, context));
+                chunk.map(|bytes| bytes.map_err(|error| failure::of_body(&error, address)))
             }
-        }
-        Ok(true)
+            Body::Encoded(coding, decoded) => {
+                let piece = ready!(decoded.poll_piece(context));
+                piece.map(|bytes| {
+                    bytes.map_err(|error| match error {
+                        Undecoded::Wire(error) => failure::of_body(&error, address),
+                        Undecoded::Broken(message) => undecoded(coding.as_str(), message),
+                    })
+                })
+            }
+            Body::Unknown(encoding) => {
+                let known = "only one of gzip, deflate, br and zstd is undone";
+                Some(Err(undecoded(&shown(encoding), known.to_owned())))
+            }
+        };
+        Poll::Ready(chunk)
     }
+}
+
+/// What a server says, printable and short.
+fn shown(text: &str) -> String {
+    executus_core::text::bounded_to(printable(text.to_owned()), 80)
 }
 
 impl fmt::Debug for Response {
