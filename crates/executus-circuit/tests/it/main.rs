@@ -1,0 +1,1 @@
+//! The breaker against its cases and its contracts.
