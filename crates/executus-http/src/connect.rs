@@ -24,6 +24,7 @@ use crate::address::{Host, Refused};
 use crate::error::ConnectFailure;
 use crate::failure::find;
 use crate::tls::Tls;
+use crate::url;
 
 /// Connects to `http` and `https` addresses.
 ///
@@ -68,7 +69,7 @@ impl Connector {
 
     async fn channel(&self, to: &Uri) -> Result<Channel, NoConnection> {
         let is_secure = to.scheme() == Some(&Scheme::HTTPS);
-        let port = to.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        let port = url::port(to);
         let host = Host::read(to.host().unwrap_or_default()).map_err(|what| {
             let message = format!("the URL {what}");
             NoConnection::Failed { failure: ConnectFailure::Other, message }

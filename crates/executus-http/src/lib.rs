@@ -34,6 +34,7 @@ mod body;
 mod client;
 mod config;
 mod connect;
+mod redirect;
 mod resolve;
 mod tls;
 

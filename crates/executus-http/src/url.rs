@@ -3,6 +3,7 @@
 use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
 
+use crate::address::Host;
 use crate::error::HttpError;
 
 /// What fits into the type that is sent.
@@ -27,6 +28,9 @@ pub(crate) fn parse(url: &str) -> Result<Uri, HttpError> {
     if url.contains(char::is_whitespace) || !url.is_ascii() {
         return refused("has spaces or characters that are not ASCII; percent-encode them");
     }
+    if url.contains('\\') {
+        return refused("has a backslash, which some programs read as a slash; percent-encode it");
+    }
     if !url.contains("://") {
         return refused("has no scheme; begin it with http:// or https://");
     }
@@ -41,8 +45,8 @@ pub(crate) fn parse(url: &str) -> Result<Uri, HttpError> {
     if authority.as_str().contains('@') {
         return refused("carries a user or password before its host; pass them as a header");
     }
-    if authority.host().is_empty() {
-        return refused("has no host");
+    if let Err(what) = Host::read(authority.host()) {
+        return refused(what);
     }
     let after_host = &authority.as_str()[authority.host().len()..];
     match after_host.strip_prefix(':') {
@@ -63,9 +67,159 @@ pub(crate) fn shown(uri: &Uri) -> String {
     )
 }
 
+/// The URL of a reference as seen from a URL (RFC 3986, section 5), without its fragment. What must
+/// be percent-encoded and is not, is then; what is read is for [`parse`] to say.
+pub(crate) fn resolve(base: &Uri, reference: &[u8]) -> String {
+    let reference = encoded(reference);
+    let reference = reference.split('#').next().unwrap_or_default();
+    let scheme = base.scheme_str().unwrap_or_default();
+    let authority = base.authority().map_or("", http::uri::Authority::as_str);
+    let base = base.path_and_query().map_or("/", PathAndQuery::as_str);
+    let base_path = base.split('?').next().unwrap_or_default();
+    if has_scheme(reference) {
+        return match reference.split_once("://") {
+            // What stands before the path decides where it leads, and stays as it is.
+            Some((scheme, rest)) => match rest.find(['/', '?']) {
+                Some(end) => {
+                    let (authority, target) = rest.split_at(end);
+                    format!("{scheme}://{authority}{}", without_dots(target))
+                }
+                None => reference.to_owned(),
+            },
+            None => reference.to_owned(),
+        };
+    }
+    if let Some(rest) = reference.strip_prefix("//") {
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at(end);
+        return format!("{scheme}://{authority}{}", without_dots(target));
+    }
+    let target = match reference.as_bytes() {
+        [] => base.to_owned(),
+        [b'/', ..] => without_dots(reference),
+        [b'?', ..] => format!("{base_path}{reference}"),
+        _ => {
+            let folder = base_path.rfind('/').map_or("/", |end| &base_path[..=end]);
+            without_dots(&format!("{folder}{reference}"))
+        }
+    };
+    format!("{scheme}://{authority}{target}")
+}
+
+/// Servers write characters into a `location` that no URL may have; all programs encode them.
+fn encoded(reference: &[u8]) -> String {
+    let mut text = String::with_capacity(reference.len());
+    for byte in reference {
+        if *byte > 0x7f || b" \"<>^`{|}".contains(byte) {
+            text.push_str(&format!("%{byte:02X}"));
+        } else {
+            text.push(char::from(*byte));
+        }
+    }
+    text
+}
+
+fn has_scheme(reference: &str) -> bool {
+    let end = reference.find([':', '/', '?']).unwrap_or(0);
+    reference[end..].starts_with(':')
+        && reference.starts_with(|first: char| first.is_ascii_alphabetic())
+        && reference[..end].bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+}
+
+/// A path and query whose path leads nowhere but down.
+fn without_dots(target: &str) -> String {
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    let mut kept: Vec<&str> = Vec::new();
+    let mut parts = path.split('/').skip(1).peekable();
+    while let Some(part) = parts.next() {
+        let is_last = parts.peek().is_none();
+        match part {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            part => {
+                kept.push(part);
+                continue;
+            }
+        }
+        if is_last {
+            kept.push("");
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
+}
+
+/// Whether two URLs lead to the same server: scheme, host and port.
+pub(crate) fn is_same_origin(one: &Uri, other: &Uri) -> bool {
+    let host = |uri: &Uri| uri.host().unwrap_or_default().to_ascii_lowercase();
+    one.scheme() == other.scheme() && port(one) == port(other) && host(one) == host(other)
+}
+
+/// The port that a URL leads to.
+pub(crate) fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 3986, section 5.4.
+    #[test]
+    fn references_are_resolved_as_the_standard_says() {
+        let base = parse("http://a/b/c/d;p?q").unwrap();
+        for (reference, expected) in [
+            ("http://g/x/../y", "http://g/y"),
+            ("g", "http://a/b/c/g"),
+            ("./g", "http://a/b/c/g"),
+            ("g/", "http://a/b/c/g/"),
+            ("/g", "http://a/g"),
+            ("//g", "http://g/"),
+            ("?y", "http://a/b/c/d;p?y"),
+            ("g?y", "http://a/b/c/g?y"),
+            ("#s", "http://a/b/c/d;p?q"),
+            ("g#s", "http://a/b/c/g"),
+            (";x", "http://a/b/c/;x"),
+            ("g;x?y#s", "http://a/b/c/g;x?y"),
+            ("", "http://a/b/c/d;p?q"),
+            (".", "http://a/b/c/"),
+            ("./", "http://a/b/c/"),
+            ("..", "http://a/b/"),
+            ("../g", "http://a/b/g"),
+            ("../..", "http://a/"),
+            ("../../../../g", "http://a/g"),
+            ("/./g", "http://a/g"),
+            ("/../g", "http://a/g"),
+            ("g.", "http://a/b/c/g."),
+            ("..g", "http://a/b/c/..g"),
+            ("./../g", "http://a/b/g"),
+            ("g/./h", "http://a/b/c/g/h"),
+            ("g/../h", "http://a/b/c/h"),
+            ("g;x=1/../y", "http://a/b/c/y"),
+            ("g?y/../x", "http://a/b/c/g?y/../x"),
+            ("/a b", "http://a/a%20b"),
+            ("/ü", "http://a/%C3%BC"),
+            ("/x?to=http://h/", "http://a/x?to=http://h/"),
+            ("x:y/z", "x:y/z"),
+        ] {
+            assert_eq!(resolve(&base, reference.as_bytes()), expected, "{reference}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        for (one, other, is_same) in [
+            ("http://h/a", "http://H:80/b", true),
+            ("https://h/a", "https://h:443/b", true),
+            ("http://h/", "https://h/", false),
+            ("http://h/", "http://h:81/", false),
+            ("http://h/", "http://h.x/", false),
+        ] {
+            let (one, other) = (parse(one).unwrap(), parse(other).unwrap());
+            assert_eq!(is_same_origin(&one, &other), is_same, "{one} {other}");
+        }
+    }
 
     #[test]
     fn addresses_are_shown_without_their_query() {
@@ -102,6 +256,12 @@ mod tests {
             ("http://h:99999/secret", "port"),
             ("http://h:0/secret", "port"),
             ("http://h:/secret", "port"),
+            ("http://good.example\\@h/secret", "backslash"),
+            ("http://h%2e.secret/", "cannot be read"),
+            ("http://1.2.3.4.5/secret", "no IPv4"),
+            ("http://a..b/secret", "empty part"),
+            ("http://a$b/secret", "other characters"),
+            ("http://[v1.a]/secret", "brackets"),
             ("http://h/secret\r\nx: y", "control"),
             ("http://h/secret x", "spaces"),
             ("http://hö/secret", "not ASCII"),
