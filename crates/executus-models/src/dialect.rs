@@ -6,14 +6,15 @@ use serde_json::Value;
 
 use crate::ask::Ask;
 use crate::draft::Draft;
-use crate::events::Framing;
 use crate::failure::{Complaint, Failure};
 use crate::name::Provider;
+use executus_http::events::Framing;
 
 mod anthropic;
 mod gemini;
 mod ollama;
 mod openai;
+mod turns;
 
 /// What is different from provider to provider. Pure: no I/O, no clock.
 pub(crate) trait Dialect: Send + Sync {
