@@ -1,25 +1,49 @@
-//! Splitting a stream into events, within bounds.
+//! Splitting a stream into events, within bounds: server-sent events, and lines.
+//!
+//! ```
+//! use executus_http::events::{Events, Framing, TooLong};
+//!
+//! let mut events = Events::new(Framing::Sse, 1024);
+//! let mut read = Vec::new();
+//! let mut each = |data: &str| -> Result<(), TooLong> {
+//!     read.push(data.to_owned());
+//!     Ok(())
+//! };
+//! events.push(b": hello\n\ndata: on", &mut each)?;
+//! events.push(b"e\ndata: event\n\nda", &mut each)?;
+//! events.finish(&mut each)?;
+//! assert_eq!(read, ["one\nevent"]);
+//! # Ok::<(), TooLong>(())
+//! ```
 
-use crate::failure::Failure;
+use thiserror::Error;
 
-/// The longest line of a stream, in bytes: one event of the longest arguments, escaped.
-pub(crate) const MAX_LINE: usize = 8 << 20;
-
-/// How a provider frames its stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// Server-sent events.
+/// How a stream is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Framing {
+    /// Server-sent events: the data of each is one event.
     Sse,
-    /// A JSON value a line.
+    /// Each line that is not blank is one event.
     Lines,
+}
+
+/// A line, or the data of one event, is longer than it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a line or an event of the stream has more than {limit} bytes")]
+pub struct TooLong {
+    /// How long it may be, in bytes.
+    pub limit: usize,
 }
 
 /// Splits bytes into lines and lines into events.
 ///
 /// Each byte is looked at once, however the stream is cut. Lines end with LF, CR LF or CR.
+/// Broken UTF-8 is replaced. It holds one line and one event, each of at most so many bytes.
 #[derive(Debug)]
-pub(crate) struct Events {
+pub struct Events {
     framing: Framing,
+    limit: usize,
     line: Vec<u8>,
     after_return: bool,
     data: String,
@@ -27,9 +51,12 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) const fn new(framing: Framing) -> Self {
+    /// At the beginning of a stream whose lines and events have at most so many bytes.
+    #[must_use]
+    pub const fn new(framing: Framing, limit: usize) -> Self {
         Self {
             framing,
+            limit,
             line: Vec::new(),
             after_return: false,
             data: String::new(),
@@ -40,12 +67,12 @@ impl Events {
     /// Takes in bytes and gives the data of each event that is complete.
     ///
     /// # Errors
-    /// A line or an event that is too long; whatever `each` returns.
-    pub(crate) fn push(
+    /// [`TooLong`], and whatever `each` returns, which ends the reading.
+    pub fn push<E: From<TooLong>>(
         &mut self,
         bytes: &[u8],
-        each: &mut dyn FnMut(&str) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        each: &mut dyn FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut rest = bytes;
         while !rest.is_empty() {
             if std::mem::take(&mut self.after_return) && rest[0] == b'\n' {
@@ -54,8 +81,8 @@ impl Events {
             }
             let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             let line = &rest[..end.unwrap_or(rest.len())];
-            if self.line.len() + line.len() > MAX_LINE {
-                return Err(Failure::too_large(MAX_LINE));
+            if self.line.len() + line.len() > self.limit {
+                return Err(TooLong { limit: self.limit }.into());
             }
             self.line.extend_from_slice(line);
             let Some(end) = end else { return Ok(()) };
@@ -67,27 +94,30 @@ impl Events {
     }
 
     /// The stream has ended: a last event may lack its end.
-    pub(crate) fn finish(
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn finish<E: From<TooLong>>(
         &mut self,
-        each: &mut dyn FnMut(&str) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        each: &mut dyn FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
         if !self.line.is_empty() {
             self.end_line(each)?;
         }
         self.dispatch(each)
     }
 
-    fn end_line(
+    fn end_line<E: From<TooLong>>(
         &mut self,
-        each: &mut dyn FnMut(&str) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        each: &mut dyn FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
         let bytes = std::mem::take(&mut self.line);
         let line = String::from_utf8_lossy(&bytes);
         let ended = match self.framing {
             Framing::Lines if line.trim().is_empty() => Ok(()),
             Framing::Lines => each(&line),
             Framing::Sse if line.is_empty() => self.dispatch(each),
-            Framing::Sse => self.field(&line),
+            Framing::Sse => self.field(&line).map_err(E::from),
         };
         // The room is used again.
         self.line = bytes;
@@ -96,12 +126,12 @@ impl Events {
     }
 
     /// A field of an event. Only its data count: every provider names the kind in there too.
-    fn field(&mut self, line: &str) -> Result<(), Failure> {
+    fn field(&mut self, line: &str) -> Result<(), TooLong> {
         let line = line.strip_prefix('\u{feff}').unwrap_or(line);
         let Some(data) = line.strip_prefix("data:") else { return Ok(()) };
         let data = data.strip_prefix(' ').unwrap_or(data);
-        if self.data.len() + data.len() > MAX_LINE {
-            return Err(Failure::too_large(MAX_LINE));
+        if self.data.len() + data.len() > self.limit {
+            return Err(TooLong { limit: self.limit });
         }
         if std::mem::replace(&mut self.has_data, true) {
             self.data.push('\n');
@@ -110,10 +140,7 @@ impl Events {
         Ok(())
     }
 
-    fn dispatch(
-        &mut self,
-        each: &mut dyn FnMut(&str) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+    fn dispatch<E>(&mut self, each: &mut dyn FnMut(&str) -> Result<(), E>) -> Result<(), E> {
         if !std::mem::take(&mut self.has_data) {
             return Ok(());
         }

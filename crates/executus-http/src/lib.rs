@@ -41,6 +41,8 @@ mod tls;
 mod decode;
 mod json;
 
+pub mod events;
+
 mod error;
 mod failure;
 mod text;

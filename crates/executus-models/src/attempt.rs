@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use executus_core::text::bounded_to;
 use executus_core::{ModelError, Reply, Timestamp, Turn};
+use executus_http::events::{Events, Framing};
 use executus_http::{HttpError, Method, Request, Response};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -13,7 +14,6 @@ use crate::ask::Ask;
 use crate::chat::Settings;
 use crate::conversation::Conversation;
 use crate::draft::Draft;
-use crate::events::{Events, Framing};
 use crate::failure::{Complaint, Failure, SNIPPET_BYTES};
 use crate::retry_after;
 
@@ -21,6 +21,8 @@ use crate::retry_after;
 const MAX_BODY: usize = 8 << 20;
 /// The longest stream, in bytes, whatever is in it.
 const MAX_STREAM: usize = 64 << 20;
+/// The longest line of a stream, in bytes: one event of the longest arguments, escaped.
+const MAX_LINE: usize = 8 << 20;
 /// The longest body of an error that is read.
 const MAX_ERROR_BODY: usize = 64 << 10;
 /// How long an error body may take.
@@ -161,7 +163,7 @@ impl<'a> Attempt<'a> {
     /// Reads an answer as it comes, until it is whole or takes too much room.
     async fn streamed(&mut self, mut response: Response, limits: &Limits) -> Result<(), Failure> {
         let Self { settings, turn, draft, .. } = self;
-        let mut events = Events::new(settings.dialect.framing());
+        let mut events = Events::new(settings.dialect.framing(), MAX_LINE);
         let mut reader = settings.dialect.reader();
         let (mut read, mut has_begun) = (0, false);
         loop {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use executus_core::ModelError;
 use executus_core::text::{bounded_to, scrub};
+use executus_http::events::TooLong;
 use executus_http::{HttpError, Phase};
 
 /// How much of an error body is told, in bytes.
@@ -73,7 +74,9 @@ impl Failure {
     pub(crate) fn of_http(error: &HttpError) -> Self {
         let message = error.to_string();
         match error {
-            HttpError::Request { .. } | HttpError::Tls { .. } => Self::rejected(message),
+            HttpError::Request { .. } | HttpError::Address { .. } | HttpError::Tls { .. } => {
+                Self::rejected(message)
+            }
             HttpError::TooLarge { limit, .. } => Self::too_large(*limit),
             HttpError::Timeout { phase: Phase::Headers, limit, .. } => {
                 Self::late("the model said nothing", *limit)
@@ -82,7 +85,7 @@ impl Failure {
                 Self::late("the model said nothing more", *limit)
             }
             HttpError::Dropped { before_head: false, .. } => Self::truncated(),
-            HttpError::Protocol { .. } => Self::malformed(message),
+            HttpError::Protocol { .. } | HttpError::Encoding { .. } => Self::malformed(message),
             _ => Self::passing(ModelError::Unavailable { message }),
         }
     }
@@ -133,6 +136,12 @@ impl Failure {
             }
             Meaning::Away => Self { after, ..Self::passing(ModelError::Unavailable { message }) },
         }
+    }
+}
+
+impl From<TooLong> for Failure {
+    fn from(error: TooLong) -> Self {
+        Self::too_large(error.limit)
     }
 }
 

@@ -24,7 +24,6 @@ mod attempt;
 mod conversation;
 mod dialect;
 mod draft;
-mod events;
 mod failure;
 mod retry_after;
 

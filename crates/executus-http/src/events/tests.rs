@@ -1,18 +1,18 @@
 //! Streams, whole and in pieces.
 
-use executus_core::ModelError;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::{Events, Framing, MAX_LINE};
-use crate::failure::Failure;
+use super::{Events, Framing, TooLong};
+
+const LIMIT: usize = 1 << 20;
 
 fn read<'a>(
     framing: Framing,
     chunks: impl IntoIterator<Item = &'a [u8]>,
-) -> Result<Vec<String>, Failure> {
-    let mut events = Events::new(framing);
+) -> Result<Vec<String>, TooLong> {
+    let mut events = Events::new(framing, LIMIT);
     let mut read = Vec::new();
     let mut each = |data: &str| {
         read.push(data.to_owned());
@@ -79,28 +79,31 @@ fn characters_may_come_in_pieces() {
 
 #[test]
 fn what_an_event_means_is_for_the_reader_to_say() {
-    let mut events = Events::new(Framing::Sse);
-    let ended = events.push(b"data: a\n\ndata: b\n\n", &mut |_| Err(Failure::truncated()));
-    assert_eq!(ended.unwrap_err().error, Failure::truncated().error);
+    let mut events = Events::new(Framing::Sse, LIMIT);
+    let mut seen = 0;
+    let ended = events.push(b"data: a\n\ndata: b\n\n", &mut |_| {
+        seen += 1;
+        Err(TooLong { limit: 7 })
+    });
+    assert_eq!((ended, seen), (Err(TooLong { limit: 7 }), 1));
 }
 
 #[test]
 fn lines_have_a_longest_length() {
     let chunk = vec![b'a'; 64 << 10];
     for framing in [Framing::Sse, Framing::Lines] {
-        let chunks = std::iter::repeat_n(&*chunk, MAX_LINE / chunk.len());
+        let chunks = std::iter::repeat_n(&*chunk, LIMIT / chunk.len());
         let fits = read(framing, chunks.clone()).unwrap();
         assert_eq!(fits.len(), usize::from(framing == Framing::Lines));
-        let failure = read(framing, chunks.chain([&b"a"[..]])).unwrap_err();
-        assert!(matches!(failure.error, ModelError::Malformed { .. }), "{failure:?}");
-        assert!(!failure.again, "it would be as long the next time");
+        let error = read(framing, chunks.chain([&b"a"[..]])).unwrap_err();
+        assert_eq!(error, TooLong { limit: LIMIT });
     }
 }
 
 #[test]
 fn events_have_a_longest_length_too() {
-    let line = format!("data: {}\n", "a".repeat(1 << 20));
-    let lines = std::iter::repeat_n(line.as_bytes(), MAX_LINE / (1 << 20) + 1);
+    let line = format!("data: {}\n", "a".repeat(1 << 16));
+    let lines = std::iter::repeat_n(line.as_bytes(), LIMIT / (1 << 16) + 1);
     assert!(read(Framing::Sse, lines).is_err());
 }
 

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{Dialect, Reader, json, text};
 use crate::ask::Ask;
 use crate::draft::{Draft, Finish, tokens};
-use crate::events::Framing;
 use crate::failure::{Complaint, Failure};
+use executus_http::events::Framing;
 
 mod request;
 

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::{Dialect, Reader, text};
 use crate::ask::Ask;
 use crate::draft::{Draft, Finish, tokens};
-use crate::events::Framing;
 use crate::failure::{Complaint, Failure};
 use crate::retry_after;
+use executus_http::events::Framing;
 
 mod request;
 

@@ -13,8 +13,8 @@ use super::{Dialect, Reader, text};
 use crate::ask::Ask;
 use crate::conversation::{Answered, Asked};
 use crate::draft::{Draft, Finish, tokens};
-use crate::events::Framing;
 use crate::failure::{Complaint, Failure};
+use executus_http::events::Framing;
 
 #[cfg(test)]
 mod tests;

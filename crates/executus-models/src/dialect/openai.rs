@@ -9,8 +9,8 @@ use super::{Dialect, Reader, text};
 use crate::ask::Ask;
 use crate::conversation::{Answered, Asked, Conversation, Message};
 use crate::draft::{Draft, Finish, tokens};
-use crate::events::Framing;
 use crate::failure::{Complaint, Failure};
+use executus_http::events::Framing;
 
 mod stream;
 #[cfg(test)]
