@@ -14,6 +14,10 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// The configuration [default: the nearest executus.toml, from this folder up, or
+    /// executus/executus.toml in the XDG configuration folder]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// The commands.
@@ -29,10 +33,23 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
 }
 
+impl Command {
+    /// Where the command looks for runs.
+    pub(crate) const fn store_mut(&mut self) -> &mut StoreArgs {
+        match self {
+            Self::Run(args) => &mut args.store,
+            Self::Runs(args) => &mut args.store,
+            Self::Explain(args) => &mut args.store,
+            Self::Replay(args) => &mut args.store,
+        }
+    }
+}
+
 /// Where the runs are kept.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
-    /// The database of runs [default: executus/executus.db in the XDG data folder]
+    /// The database of runs [default: what the configuration names, else executus/executus.db in
+    /// the XDG data folder]
     #[arg(long, value_name = "PATH")]
     pub(crate) db: Option<PathBuf>,
 }

@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
+use crate::config::Config;
 use crate::exit::Exit;
 use crate::fault::Fault;
 
 mod capabilities;
 mod cli;
 mod commands;
+mod config;
 mod exit;
 mod fault;
 mod json;
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
         }
     };
     logging::start();
-    perform(&cli)
+    perform(cli)
         .unwrap_or_else(|fault| {
             output::note(&fault.to_string());
             fault.exit()
@@ -44,7 +46,10 @@ fn main() -> ExitCode {
         .into()
 }
 
-fn perform(cli: &Cli) -> Result<Exit, Fault> {
+fn perform(mut cli: Cli) -> Result<Exit, Fault> {
+    let config = Config::find(cli.config.as_deref())?;
+    let store = cli.command.store_mut();
+    store.db = store.db.take().or(config.db);
     match &cli.command {
         Command::Run(args) => {
             let runtime = runtime()?;

@@ -4,6 +4,7 @@
 mod agent;
 mod blocked;
 mod capability;
+mod configuration;
 mod ending;
 mod examples;
 mod idempotency;

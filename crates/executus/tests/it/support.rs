@@ -54,6 +54,7 @@ impl Home {
             .current_dir(self.path())
             .env("XDG_DATA_HOME", self.path().join("data"))
             .env("HOME", self.path())
+            .env_remove("XDG_CONFIG_HOME")
             .env_remove("EXECUTUS_LOG")
             .stdin(Stdio::null());
         for variable in scene::VARIABLES {
