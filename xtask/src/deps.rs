@@ -23,7 +23,18 @@ const TABLE: &[(&str, &[&str])] = &[
     ("executus-circuit", &["executus-core"]),
     ("executus-http", &["executus-core", "executus-capability", "executus-circuit"]),
     ("executus-process", &["executus-core", "executus-capability", "executus-circuit"]),
-    ("executus-mcp", &["executus-core", "executus-capability", "executus-circuit"]),
+    // Servers over HTTP are asked through the one client; those that are children get the one
+    // allow-list of variables.
+    (
+        "executus-mcp",
+        &[
+            "executus-core",
+            "executus-capability",
+            "executus-circuit",
+            "executus-http",
+            "executus-process",
+        ],
+    ),
     // All HTTP goes through one client: its limits, and later its breaker and address policy.
     ("executus-models", &["executus-core", "executus-http"]),
     ("executus-playbook", &["executus-core"]),

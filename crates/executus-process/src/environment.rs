@@ -36,7 +36,8 @@ impl Environment {
         self
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
+    /// The variables, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
         self.0.iter()
     }
 }
