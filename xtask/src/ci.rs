@@ -73,7 +73,7 @@ fn steps(root: &Path, quick: bool) -> Vec<Step> {
         &["test", "--locked", "--workspace", "--lib", "--bins", "--tests", "--examples"]
     };
     let mut steps = vec![
-        step("setup", Work::Own(|_| setup::run())),
+        step("setup", Work::Own(setup::run)),
         step("fmt", Work::Cargo(&["fmt", "--all", "--check"], &[])),
         step("deps", Work::Own(deps::run)),
         step("licences", Work::Own(licences::run)),

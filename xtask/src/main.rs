@@ -57,7 +57,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode, Error> {
     let root = workspace::root();
     let (name, rest) = args.split_first().map_or(("help", args), |(n, r)| (n.as_str(), r));
     match name {
-        "setup" => only(rest, &[]).and_then(|()| setup::run()),
+        "setup" => only(rest, &[]).and_then(|()| setup::run(&root)),
         "ci" => {
             only(rest, &["--quick"])?;
             return ci::run(&root, !rest.is_empty());

@@ -8,10 +8,14 @@ use std::path::Path;
 use crate::command;
 use crate::error::Error;
 
+mod mcp;
+
 /// A program, what needs it, and its packages by manager (in the order of [`MANAGERS`]).
 struct Tool {
     name: &'static str,
     needed_by: &'static str,
+    /// Arguments with which it says success when it has all that is needed of it.
+    probe: &'static [&'static str],
     /// `None`: the manager has no package, and what needs the tool does not run there.
     packages: [Option<&'static str>; 5],
 }
@@ -20,6 +24,7 @@ const TOOLS: &[Tool] = &[
     Tool {
         name: "cc",
         needed_by: "the build of the bundled SQLite",
+        probe: &[],
         packages: [
             Some("gcc libc6-dev"),
             Some("gcc glibc-devel"),
@@ -31,12 +36,39 @@ const TOOLS: &[Tool] = &[
     Tool {
         name: "git",
         needed_by: "the example repo-report and its test",
+        probe: &[],
         packages: [Some("git"), Some("git"), Some("git"), Some("git"), Some("git")],
     },
     Tool {
         name: "valgrind",
         needed_by: "the benches that count instructions",
+        probe: &[],
         packages: [Some("valgrind"), Some("valgrind"), Some("valgrind"), Some("valgrind"), None],
+    },
+    Tool {
+        name: "node",
+        needed_by: "the MCP servers of the tests",
+        probe: &[],
+        packages: [Some("nodejs"), Some("nodejs"), Some("nodejs"), Some("nodejs"), Some("node")],
+    },
+    Tool {
+        name: "npm",
+        needed_by: "the MCP servers of the tests",
+        probe: &[],
+        packages: [Some("npm"), Some("npm"), Some("npm"), Some("npm"), Some("node")],
+    },
+    Tool {
+        name: "python3",
+        needed_by: "the MCP servers of the tests",
+        // Some systems have it without these.
+        probe: &["-c", "import ensurepip, venv"],
+        packages: [
+            Some("python3 python3-venv"),
+            Some("python3"),
+            Some("python3"),
+            Some("python"),
+            Some("python"),
+        ],
     },
 ];
 
@@ -62,7 +94,12 @@ const MANAGERS: [Manager; 5] = [
 ];
 
 /// Installs what is missing, or says what to type.
-pub(crate) fn run() -> Result<(), Error> {
+pub(crate) fn run(root: &Path) -> Result<(), Error> {
+    programs()?;
+    mcp::run(root)
+}
+
+fn programs() -> Result<(), Error> {
     let missing = missing();
     if missing.is_empty() {
         let names: Vec<&str> = TOOLS.iter().map(|t| t.name).collect();
@@ -115,7 +152,11 @@ pub(crate) fn run() -> Result<(), Error> {
 }
 
 fn missing() -> Vec<&'static Tool> {
-    TOOLS.iter().filter(|tool| !on_path(tool.name)).collect()
+    let works = |tool: &Tool| {
+        let probed = || command::works(Path::new("/"), tool.name, tool.probe);
+        on_path(tool.name) && (tool.probe.is_empty() || probed())
+    };
+    TOOLS.iter().filter(|tool| !works(tool)).collect()
 }
 
 /// The commands that install the tools: one refresh, one install.

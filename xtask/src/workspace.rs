@@ -57,6 +57,14 @@ pub(crate) fn packages(root: &Path) -> Result<Vec<Package>, Error> {
     Ok(packages)
 }
 
+/// The folder that cargo builds into.
+pub(crate) fn target(root: &Path) -> Result<PathBuf, Error> {
+    let args = ["metadata", "--no-deps", "--format-version", "1"];
+    let text = command::capture(root, "cargo", &args)?;
+    let value = json("cargo metadata", &text)?;
+    Ok(self::text(&value, "target_directory").into())
+}
+
 fn package(root: &Path, value: &Value) -> Package {
     let is_library = array(value, "targets").iter().any(|target| {
         array(target, "kind").iter().any(|k| matches!(k.as_str(), Some("lib" | "proc-macro")))
