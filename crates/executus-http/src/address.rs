@@ -151,3 +151,6 @@ impl Default for AddressPolicy {
         Self::private()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,3 +173,6 @@ fn shown(request: &Request, target: &Uri) -> String {
         "[redacted]".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,3 +86,79 @@ fn number(text: &str) -> Option<u32> {
     // `0x` alone is 0 to those who read such things.
     if digits.is_empty() { Some(0) } else { u32::from_str_radix(digits, radix).ok() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_the_same_in_all_its_spellings() {
+        for (text, expected) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("127.0.0.1.", "127.0.0.1"),
+            ("127.1", "127.0.0.1"),
+            ("127.0.1", "127.0.0.1"),
+            ("2130706433", "127.0.0.1"),
+            ("0x7f000001", "127.0.0.1"),
+            ("0X7F.1", "127.0.0.1"),
+            ("0177.0.0.1", "127.0.0.1"),
+            ("017700000001", "127.0.0.1"),
+            ("0", "0.0.0.0"),
+            ("0x", "0.0.0.0"),
+            ("00", "0.0.0.0"),
+            ("4294967295", "255.255.255.255"),
+            ("10.65535", "10.0.255.255"),
+            ("1.2.3.4", "1.2.3.4"),
+            ("[::1]", "::1"),
+            ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1"),
+            ("[0:0:0:0:0:0:0:1]", "::1"),
+        ] {
+            assert_eq!(Host::read(text), Ok(Host::Ip(expected.parse().unwrap())), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_left_as_it_is() {
+        let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61));
+        for name in
+            ["localhost", "localhost.", "a_b.example.com", "1.2.3.4.example", "0x7f.x", &longest]
+        {
+            assert_eq!(Host::read(name), Ok(Host::Name(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_is_told() {
+        let long = format!("{0}.{0}.{0}.{0}", "a".repeat(63));
+        for (text, part) in [
+            ("", "no host"),
+            (".", "no host"),
+            ("1.2.3.4.5", "no IPv4"),
+            ("256.1.1.1", "no IPv4"),
+            ("1.2.3.256", "no IPv4"),
+            ("1.2.65536", "no IPv4"),
+            ("4294967296", "no IPv4"),
+            ("09.0.0.1", "no IPv4"),
+            ("1..2", "no IPv4"),
+            (".1", "no IPv4"),
+            ("example.0x1", "no IPv4"),
+            ("example.08", "no IPv4"),
+            ("0x100000000.1", "no IPv4"),
+            ("a..b", "empty part"),
+            ("a.b..", "empty part"),
+            (&"a".repeat(64), "63"),
+            (&long, "253"),
+            ("a%2eb", "other characters"),
+            ("a b", "other characters"),
+            ("ä", "other characters"),
+            ("a:b", "other characters"),
+            ("[::1", "brackets"),
+            ("[1.2.3.4]", "brackets"),
+            ("[fe80::1%25eth0]", "brackets"),
+            ("[]", "brackets"),
+        ] {
+            let error = Host::read(text).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -147,3 +147,6 @@ pub(super) fn told(error: &io::Error) -> NoConnection {
         None => NoConnection::TimedOut,
     }
 }
+
+#[cfg(test)]
+mod tests;
