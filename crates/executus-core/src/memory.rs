@@ -11,7 +11,7 @@ mod delivery;
 mod fan_out;
 
 pub use audit::{MemoryAudit, Trail};
-pub use budget::{Account, HeldAmounts, MemoryBudget};
+pub use budget::{HeldAmounts, MemoryBudget};
 pub use checkpoint::{Kept, MemoryCheckpointer};
 pub use delivery::MemoryDelivery;
 pub use fan_out::FanOutAudit;

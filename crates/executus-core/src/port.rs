@@ -11,7 +11,7 @@ pub mod delivery;
 pub mod palette;
 
 pub use audit::{Audit, AuditError, Recorder, RunStart};
-pub use budget::{Amounts, Budget, BudgetError};
+pub use budget::{Account, Accounts, Amounts, Budget, BudgetError, Limit, Window};
 pub use checkpoint::{CheckpointError, Checkpointer, Saved};
 pub use critic::{Critic, CriticError, Directive, Watcher};
 pub use delivery::{Delivery, DeliveryError, Parcel};

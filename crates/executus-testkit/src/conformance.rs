@@ -16,7 +16,7 @@ mod delivery;
 mod palette;
 
 pub use audit::{AuditProbe, audit};
-pub use budget::{BudgetProbe, Standing, budget};
+pub use budget::{BudgetProbe, budget};
 pub use checkpointer::{CheckpointProbe, checkpointer};
 pub use critic::{CriticProbe, critic};
 pub use delivery::{DeliveryProbe, delivery};

@@ -5,7 +5,7 @@
 //! hang or answer late. [`scripted`] has a model, tools, a critic and a palette that do what a test
 //! says. [`sample`] makes specs, records and outcomes. `provider`, with the feature of that name,
 //! has local servers that speak the dialects of model providers; `hostile`, likewise, has one that
-//! does its part of HTTP as badly as a test says.
+//! does its part of HTTP as badly as a test says; `redis` starts real servers.
 //!
 //! Everything but those servers waits on tokio's clock, so that tests can pause it.
 
@@ -15,6 +15,8 @@ pub mod faulty;
 pub mod hostile;
 #[cfg(feature = "provider")]
 pub mod provider;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod sample;
 pub mod scripted;
 pub mod sim;

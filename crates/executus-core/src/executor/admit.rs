@@ -190,6 +190,8 @@ pub(crate) fn budget_stop(error: &BudgetError) -> Stop {
         BudgetError::Closed { .. }
         | BudgetError::Unknown { .. }
         | BudgetError::Invalid { .. }
+        | BudgetError::Limit { .. }
+        | BudgetError::Account { .. }
         | BudgetError::Unavailable { .. } => RunStatus::Error,
     };
     let error = RunError::new(ErrorKind::Budget, error.to_string()).retryable(error.retry());

@@ -1,4 +1,4 @@
-//! A budget in memory: limits per caller, kept under one lock.
+//! A budget in memory: limits per account and window, kept under one lock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,35 +8,29 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::id::{HoldId, RunId};
-use crate::port::{Amounts, Budget, BudgetError};
+use crate::port::budget::{Account, Accounts, Amounts, Budget, BudgetError, Claim, Limit};
+use crate::time::{Clock, Timestamp};
 
+mod book;
 mod ledger;
+mod lines;
 
 use ledger::Ledger;
 
-/// Grants up to a limit per caller. Clones share it.
+/// Grants up to the limits of accounts. Clones share it.
 ///
 /// Whatever was charged was spent. What is settled is what the hold's own run spent; the lines of
 /// other runs count as they were charged. A line's charges only grow: a smaller one that arrives
-/// late, or is settled, changes nothing. A dimension whose limit is [`Amounts::MAX`] has none. With a [lease](Self::with_lease), a hold that is neither
-/// renewed nor charged for that long ends as if it had been released; what is settled under it
-/// later is recorded all the same.
+/// late, or is settled, changes nothing. A dimension whose limit is [`Amounts::MAX`] has none. With
+/// a [lease](Self::with_lease), a hold that is neither renewed nor charged for that long ends as if
+/// it had been released; what is settled under it later is recorded all the same.
+///
+/// Windows are those of the wall clock as it stood when the budget was made: a later step of it
+/// moves none.
 #[derive(Debug, Clone)]
 pub struct MemoryBudget {
     ledger: Arc<Mutex<Ledger>>,
-}
-
-/// What stands in a caller's account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Account {
-    /// The most that may be held and spent together.
-    pub limit: Amounts,
-    /// What is held.
-    pub held: Amounts,
-    /// What was spent by holds that are over.
-    pub spent: Amounts,
-    /// The part of `spent` that was settled above what was held.
-    pub overrun: Amounts,
+    accounts: Accounts,
 }
 
 /// What one hold holds.
@@ -44,26 +38,44 @@ pub struct Account {
 pub struct HeldAmounts {
     /// The hold.
     pub id: HoldId,
-    /// Whose budget.
+    /// Who asked.
     pub caller: Arc<str>,
+    /// The accounts that it takes from, the caller's own included.
+    pub accounts: Vec<Arc<str>>,
     /// What is held, the charged part included.
     pub held: Amounts,
     /// What was charged so far, over all lines.
     pub charged: Amounts,
+    /// When its lease runs out, unless it is renewed.
+    pub until: Option<Timestamp>,
 }
 
 impl MemoryBudget {
-    /// Every caller may spend this much.
+    /// Every account may spend this much in all.
     #[must_use]
     pub fn new(limit: Amounts) -> Self {
-        Self { ledger: Arc::new(Mutex::new(Ledger::new(limit))) }
+        Self::of(vec![Limit::total(limit)])
     }
 
-    /// No caller has a limit: for accounting alone.
+    /// Every account has these limits.
+    ///
+    /// # Errors
+    /// Limits that [mean nothing](Limit::check).
+    pub fn limited(limits: impl Into<Vec<Limit>>) -> Result<Self, BudgetError> {
+        let limits = limits.into();
+        Limit::check(&limits)?;
+        Ok(Self::of(limits))
+    }
+
+    /// No account has a limit: for accounting alone.
     #[must_use]
     pub fn unlimited() -> Self {
-        const MAX: u64 = Amounts::MAX;
-        Self::new(Amounts { tokens: MAX, runtime_ms: MAX, cost_micros: MAX, runs: MAX })
+        Self::new(Amounts::UNLIMITED)
+    }
+
+    fn of(limits: Vec<Limit>) -> Self {
+        let ledger = Ledger::new(limits, Clock::system());
+        Self { ledger: Arc::new(Mutex::new(ledger)), accounts: Accounts::caller() }
     }
 
     /// Holds end when they are neither renewed nor charged for this long. Without a lease they
@@ -74,17 +86,50 @@ impl MemoryBudget {
         self
     }
 
-    /// This caller may spend this much. What is held or spent already stays so.
-    pub fn set_limit(&self, caller: impl Into<Arc<str>>, limit: Amounts) {
-        self.ledger.lock().set_limit(caller.into(), limit);
+    /// The windows follow this clock. To be called before anything is asked.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        self.ledger.lock().clock = clock;
+        self
     }
 
-    /// The account of a caller.
+    /// Holds that are asked for through this handle, and its clones made from now on, take from
+    /// these accounts. Other handles keep theirs: the ledger is shared, the accounts are not.
     #[must_use]
-    pub fn account(&self, caller: &str) -> Account {
+    pub fn with_accounts(mut self, accounts: Accounts) -> Self {
+        self.accounts = accounts;
+        self
+    }
+
+    /// This account may spend this much in all, and has no other limit. What is held or spent
+    /// already stays so.
+    pub fn set_limit(&self, account: impl Into<Arc<str>>, limit: Amounts) {
+        self.ledger.lock().set_limits(account.into(), vec![Limit::total(limit)]);
+    }
+
+    /// This account has these limits and no others. What is held or spent already stays so; a
+    /// window that the account did not have begins with nothing spent.
+    ///
+    /// # Errors
+    /// Limits that [mean nothing](Limit::check); then nothing is changed.
+    pub fn set_limits(
+        &self,
+        account: impl Into<Arc<str>>,
+        limits: impl Into<Vec<Limit>>,
+    ) -> Result<(), BudgetError> {
+        let limits = limits.into();
+        Limit::check(&limits)?;
+        self.ledger.lock().set_limits(account.into(), limits);
+        Ok(())
+    }
+
+    /// What stands in an account, by its key: a caller's id, or what the host named.
+    #[must_use]
+    pub fn account(&self, account: &str) -> Account {
+        let now = Instant::now();
         let mut ledger = self.ledger.lock();
-        ledger.lapse(Instant::now());
-        ledger.account(caller)
+        ledger.lapse(now);
+        ledger.account(now, account)
     }
 
     /// What is held now, in no order.
@@ -101,6 +146,12 @@ impl MemoryBudget {
     pub fn settled(&self, hold: &HoldId) -> Option<Amounts> {
         self.ledger.lock().settled(hold)
     }
+
+    /// The time by which windows and leases are counted.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.ledger.lock().clock.now()
+    }
 }
 
 #[async_trait]
@@ -111,10 +162,11 @@ impl Budget for MemoryBudget {
         caller: &Arc<str>,
         ask: Amounts,
     ) -> Result<(), BudgetError> {
+        let accounts = self.accounts.of(&Claim::new(hold, caller))?;
         let now = Instant::now();
         let mut ledger = self.ledger.lock();
         ledger.lapse(now);
-        ledger.reserve(now, hold, caller, ask)
+        ledger.reserve(now, hold, &accounts, ask)
     }
 
     async fn charge(&self, hold: &HoldId, line: &RunId, total: Amounts) -> Result<(), BudgetError> {
@@ -125,15 +177,17 @@ impl Budget for MemoryBudget {
     }
 
     async fn settle(&self, hold: &HoldId, spent: Amounts) -> Result<(), BudgetError> {
+        let now = Instant::now();
         let mut ledger = self.ledger.lock();
-        ledger.lapse(Instant::now());
-        ledger.settle(hold, spent)
+        ledger.lapse(now);
+        ledger.settle(now, hold, spent)
     }
 
     async fn release(&self, hold: &HoldId) -> Result<(), BudgetError> {
+        let now = Instant::now();
         let mut ledger = self.ledger.lock();
-        ledger.lapse(Instant::now());
-        ledger.release(hold);
+        ledger.lapse(now);
+        ledger.release(now, hold);
         Ok(())
     }
 }

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use executus_core::memory::{
     FanOutAudit, MemoryAudit, MemoryBudget, MemoryCheckpointer, MemoryDelivery,
 };
-use executus_core::port::{Amounts, Budget, Checkpointer, Critic, Delivery, EntryKind, Palette};
-use executus_core::{Reply, RunId, Timestamp, Toolbox};
+use executus_core::port::{
+    Account, Accounts, Amounts, Budget, Checkpointer, Critic, Delivery, EntryKind, Limit, Palette,
+};
+use executus_core::{HoldId, Reply, RunId, Timestamp, Toolbox};
 use executus_testkit::conformance::{
     self, AuditProbe, BudgetProbe, CheckpointProbe, CriticProbe, DeliveryProbe, PaletteProbe,
-    Standing,
 };
 use executus_testkit::scripted::{
     Behind, Say, ScriptedCritic, ScriptedModel, ScriptedPalette, Seen,
@@ -62,23 +63,34 @@ struct BudgetView {
 
 #[async_trait]
 impl BudgetProbe for BudgetView {
-    async fn caller(&self, limit: Amounts) -> Arc<str> {
-        let caller: Arc<str> = RunId::random().as_str().into();
-        self.budget.set_limit(Arc::clone(&caller), limit);
-        caller
+    async fn with_accounts(&self, accounts: Accounts) -> Arc<dyn Budget> {
+        Arc::new(self.budget.clone().with_accounts(accounts))
     }
 
-    async fn standing(&self, caller: &str) -> Standing {
-        let account = self.budget.account(caller);
-        Standing { held: account.held, spent: account.spent }
+    async fn set_limits(&self, account: &str, limits: &[Limit]) {
+        self.budget.set_limits(account, limits).unwrap();
     }
+
+    async fn account(&self, account: &str) -> Account {
+        self.budget.account(account)
+    }
+
+    async fn now(&self) -> Timestamp {
+        self.budget.now()
+    }
+
+    async fn advance(&self, by: Duration) {
+        tokio::time::sleep(by).await;
+    }
+
+    async fn abandon(&self, _: &HoldId) {}
 
     fn lease(&self) -> Option<Duration> {
         self.lease
     }
 }
 
-/// B1 B2 B3 B4 B5 B6 B7: the budget in memory, with a lease.
+/// B1 B2 B3 B4 B5 B6 B7 B8 B9 B10: the budget in memory, with a lease.
 #[tokio::test(start_paused = true)]
 async fn the_budget_in_memory_conforms() {
     let lease = Duration::from_secs(30);

@@ -57,7 +57,9 @@ pub(super) fn check(world: &mut World) {
         broken.push("something is held after the end of the world".into());
     }
     let account = world.budget.account("caller");
-    if account.spent.tokens > account.limit.tokens && account.overrun.tokens == 0 {
+    if account.limits.iter().any(|one| account.spent.tokens > one.limit.amounts.tokens)
+        && account.overrun.tokens == 0
+    {
         broken.push(format!("overspent and not told: {account:?}"));
     }
     let kept = world.checkpointer.kept();

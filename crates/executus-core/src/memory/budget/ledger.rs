@@ -1,4 +1,4 @@
-//! The book behind [`MemoryBudget`](super::MemoryBudget): plain data, one change at a time.
+//! The ledger behind [`MemoryBudget`](super::MemoryBudget): plain data, one change at a time.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -6,18 +6,25 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Account, HeldAmounts};
+use super::HeldAmounts;
+use super::book::Book;
+use super::lines::Lines;
 use crate::id::{HoldId, RunId};
-use crate::port::{Amounts, BudgetError};
+use crate::port::budget::{Account, Amounts, BudgetError, Limit};
+use crate::time::Clock;
 
 /// How many ended holds are remembered: tombstones, so that a late answer finds its hold closed.
 const ENDED: usize = 10_000;
 
+/// The accounts of a hold, the caller's own first.
+type Keys = Vec<Arc<str>>;
+
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) lease: Option<Duration>,
-    default_limit: Amounts,
-    accounts: HashMap<Arc<str>, Account>,
+    pub(super) clock: Clock,
+    default_limits: Vec<Limit>,
+    books: HashMap<Arc<str>, Book>,
     holds: HashMap<HoldId, Hold>,
     /// When holds lapse, the next one first; the number tells equal instants apart.
     leases: BTreeMap<(Instant, u64), HoldId>,
@@ -29,7 +36,7 @@ pub(super) struct Ledger {
 
 #[derive(Debug)]
 struct Hold {
-    caller: Arc<str>,
+    accounts: Keys,
     held: Amounts,
     lines: Lines,
     lease: Option<(Instant, u64)>,
@@ -40,78 +47,16 @@ enum Ended {
     /// Settled or released; what it counted.
     Closed(Amounts),
     /// Its lease ran out; what was charged is counted as spent.
-    Lapsed { caller: Arc<str>, lines: Lines },
-}
-
-/// What the runs under one hold have spent.
-#[derive(Debug, Clone, Default)]
-struct Lines(HashMap<RunId, Amounts>);
-
-impl Lines {
-    /// The sum; no more than what can be counted.
-    fn sum(&self) -> Amounts {
-        self.0.values().fold(Amounts::default(), |sum, line| capped_add(sum, *line))
-    }
-
-    /// What the hold spent in all when its own run settles with this: other lines as charged.
-    fn settled(&self, own: &RunId, spent: Amounts) -> Amounts {
-        let charged = self.0.get(own).copied().unwrap_or_default();
-        lasting(capped_add(self.sum().saturating_sub(charged), charged.max(spent)))
-    }
-}
-
-/// The sum, each dimension at most [`Amounts::MAX`].
-fn capped_add(a: Amounts, b: Amounts) -> Amounts {
-    let add = |a: u64, b: u64| a.saturating_add(b).min(Amounts::MAX);
-    Amounts {
-        tokens: add(a.tokens, b.tokens),
-        runtime_ms: add(a.runtime_ms, b.runtime_ms),
-        cost_micros: add(a.cost_micros, b.cost_micros),
-        runs: add(a.runs, b.runs),
-    }
-}
-
-/// What stays when a hold ends: a place among the runs at once does not.
-const fn lasting(amounts: Amounts) -> Amounts {
-    Amounts { runs: 0, ..amounts }
-}
-
-fn check(amounts: Amounts) -> Result<Amounts, BudgetError> {
-    match amounts.checked_add(Amounts::default()) {
-        Ok(amounts) => Ok(amounts),
-        Err(field) => Err(BudgetError::Invalid { field }),
-    }
-}
-
-impl Account {
-    /// Whether `more` fits beside what is held and spent.
-    fn covers(&self, caller: &str, more: Amounts) -> Result<(), BudgetError> {
-        let left = self.limit.saturating_sub(self.held).saturating_sub(self.spent);
-        let dimensions = [
-            ("tokens", more.tokens, left.tokens),
-            ("runtime_ms", more.runtime_ms, left.runtime_ms),
-            ("cost_micros", more.cost_micros, left.cost_micros),
-            ("runs", more.runs, left.runs),
-        ];
-        match dimensions.into_iter().find(|(_, asked, left)| asked > left) {
-            Some((dimension, asked, left)) => Err(BudgetError::Exceeded {
-                caller: caller.to_owned(),
-                dimension,
-                asked,
-                left,
-                reset: None,
-            }),
-            None => Ok(()),
-        }
-    }
+    Lapsed { accounts: Keys, lines: Lines },
 }
 
 impl Ledger {
-    pub(super) fn new(default_limit: Amounts) -> Self {
+    pub(super) fn new(default_limits: Vec<Limit>, clock: Clock) -> Self {
         Self {
             lease: None,
-            default_limit,
-            accounts: HashMap::new(),
+            clock,
+            default_limits,
+            books: HashMap::new(),
             holds: HashMap::new(),
             leases: BTreeMap::new(),
             leases_made: 0,
@@ -120,26 +65,31 @@ impl Ledger {
         }
     }
 
-    pub(super) fn set_limit(&mut self, caller: Arc<str>, limit: Amounts) {
-        self.account_mut(&caller).limit = limit;
+    pub(super) fn set_limits(&mut self, account: Arc<str>, limits: Vec<Limit>) {
+        self.book(&account).set_limits(limits);
     }
 
-    pub(super) fn account(&self, caller: &str) -> Account {
-        let fresh = Account { limit: self.default_limit, ..Account::default() };
-        self.accounts.get(caller).copied().unwrap_or(fresh)
+    pub(super) fn account(&self, now: Instant, account: &str) -> Account {
+        let now = self.clock.at(now);
+        match self.books.get(account) {
+            Some(book) => book.account(now),
+            None => Book::new(&self.default_limits).account(now),
+        }
     }
 
-    fn account_mut(&mut self, caller: &Arc<str>) -> &mut Account {
-        let fresh = Account { limit: self.default_limit, ..Account::default() };
-        self.accounts.entry(Arc::clone(caller)).or_insert(fresh)
+    fn book(&mut self, account: &Arc<str>) -> &mut Book {
+        let fresh = || Book::new(&self.default_limits);
+        self.books.entry(Arc::clone(account)).or_insert_with(fresh)
     }
 
     pub(super) fn holds(&self) -> Vec<HeldAmounts> {
         let holds = self.holds.iter().map(|(id, hold)| HeldAmounts {
             id: id.clone(),
-            caller: Arc::clone(&hold.caller),
+            caller: hold.accounts.first().cloned().unwrap_or_default(),
+            accounts: hold.accounts.clone(),
             held: hold.held,
             charged: hold.lines.sum(),
+            until: hold.lease.map(|(at, _)| self.clock.at(at)),
         });
         holds.collect()
     }
@@ -151,39 +101,48 @@ impl Ledger {
         }
     }
 
+    /// Whether every account covers `more`: all or nothing.
+    fn cover(&mut self, now: Instant, accounts: &Keys, more: Amounts) -> Result<(), BudgetError> {
+        if more == Amounts::default() {
+            return Ok(());
+        }
+        let at = self.clock.at(now);
+        for account in accounts {
+            self.book(account).covers(account, more, at)?;
+        }
+        for account in accounts {
+            self.book(account).hold(more);
+        }
+        Ok(())
+    }
+
     pub(super) fn reserve(
         &mut self,
         now: Instant,
         id: &HoldId,
-        caller: &Arc<str>,
+        accounts: &Keys,
         ask: Amounts,
     ) -> Result<(), BudgetError> {
-        let ask = check(ask)?;
+        let ask = ask.check()?;
         if self.holds.contains_key(id) {
             self.renew(now, id);
             return Ok(());
         }
-        let lines = match self.ended.get(id) {
-            Some(Ended::Lapsed { caller: of, lines }) if of == caller => lines.clone(),
-            Some(Ended::Closed(_) | Ended::Lapsed { .. }) => {
-                return Err(BudgetError::Closed { hold: id.to_string() });
-            }
-            None => Lines::default(),
-        };
-        // What a lapsed hold was charged is spent already; taken up again, it is held.
-        let charged = lasting(lines.sum());
-        let held = ask.max(charged);
-        let account = self.account_mut(caller);
-        account.covers(caller, held.saturating_sub(charged))?;
-        account.spent = account.spent.saturating_sub(charged);
-        account.held = capped_add(account.held, held);
-        if self.ended.remove(id).is_some() {
-            self.order.retain(|ended| ended != id);
-        }
-        let hold = Hold { caller: Arc::clone(caller), held, lines, lease: None };
-        self.holds.insert(id.clone(), hold);
+        self.still_open(id)?;
+        self.cover(now, accounts, ask)?;
+        let (accounts, lines) = (accounts.clone(), Lines::default());
+        self.holds.insert(id.clone(), Hold { accounts, held: ask, lines, lease: None });
         self.renew(now, id);
         Ok(())
+    }
+
+    /// Refuses a hold that has ended.
+    fn still_open(&self, id: &HoldId) -> Result<(), BudgetError> {
+        match self.ended.get(id) {
+            Some(Ended::Closed(_)) => Err(BudgetError::Closed { hold: id.to_string() }),
+            Some(Ended::Lapsed { .. }) => Err(BudgetError::Unknown { hold: id.to_string() }),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn charge(
@@ -193,99 +152,105 @@ impl Ledger {
         line: &RunId,
         total: Amounts,
     ) -> Result<(), BudgetError> {
-        let total = check(total)?;
-        let Some(hold) = self.holds.get(id) else {
-            let hold = id.to_string();
-            return Err(match self.ended.get(id) {
-                Some(Ended::Closed(_)) => BudgetError::Closed { hold },
-                Some(Ended::Lapsed { .. }) | None => BudgetError::Unknown { hold },
-            });
+        let total = total.check()?;
+        let Some(hold) = self.holds.get_mut(id) else {
+            self.still_open(id)?;
+            return Err(BudgetError::Unknown { hold: id.to_string() });
         };
-        let before = hold.lines.0.get(line).copied().unwrap_or_default();
-        let after = before.max(total);
-        let charged = capped_add(hold.lines.sum().saturating_sub(before), after);
-        let (caller, held) = (Arc::clone(&hold.caller), hold.held);
-        // What passes the hold is taken from what is left of the limit, or not at all.
-        let more = charged.saturating_sub(held);
-        let account = self.account_mut(&caller);
-        account.covers(&caller, more)?;
-        account.held = capped_add(account.held, more);
+        let after = hold.lines.get(line).max(total);
+        // What passes the hold is taken from what is left of the limits, or not at all.
+        let more = hold.lines.sum_with(line, after).saturating_sub(hold.held);
+        if more != Amounts::default() {
+            let accounts = hold.accounts.clone();
+            self.cover(now, &accounts, more)?;
+        }
         if let Some(hold) = self.holds.get_mut(id) {
-            hold.held = capped_add(held, more);
-            hold.lines.0.insert(line.clone(), after);
+            hold.held = hold.held.capped_add(more);
+            hold.lines.set(line, after);
         }
         self.renew(now, id);
         Ok(())
     }
 
-    pub(super) fn settle(&mut self, id: &HoldId, spent: Amounts) -> Result<(), BudgetError> {
-        let spent = lasting(check(spent)?);
+    pub(super) fn settle(
+        &mut self,
+        now: Instant,
+        id: &HoldId,
+        spent: Amounts,
+    ) -> Result<(), BudgetError> {
+        let spent = spent.check()?.lasting();
         if let Some(hold) = self.take(id) {
             let counted = hold.lines.settled(&id.run, spent);
-            let account = self.account_mut(&hold.caller);
-            account.held = account.held.saturating_sub(hold.held);
-            account.spent = capped_add(account.spent, counted);
-            let over = counted.saturating_sub(lasting(hold.held));
-            account.overrun = capped_add(account.overrun, over);
+            let overrun = counted.saturating_sub(hold.held);
+            self.spend(now, &hold.accounts, counted, overrun);
             self.remember(id, Ended::Closed(counted));
             return Ok(());
         }
-        match self.ended.get(id) {
+        match self.ended.get_mut(id) {
             Some(Ended::Closed(_)) => Ok(()),
-            Some(Ended::Lapsed { caller, lines }) => {
+            Some(lapsed @ Ended::Lapsed { .. }) => {
                 // Too late to come back, never too late to be counted.
-                let (caller, charged) = (Arc::clone(caller), lasting(lines.sum()));
+                let ended = std::mem::replace(lapsed, Ended::Closed(Amounts::default()));
+                let Ended::Lapsed { accounts, lines } = ended else { return Ok(()) };
                 let counted = lines.settled(&id.run, spent);
-                let more = counted.saturating_sub(charged);
-                let account = self.account_mut(&caller);
-                account.spent = capped_add(account.spent, more);
-                account.overrun = capped_add(account.overrun, more);
-                self.ended.insert(id.clone(), Ended::Closed(counted));
+                *lapsed = Ended::Closed(counted);
+                let more = counted.saturating_sub(lines.sum().lasting());
+                self.spend(now, &accounts, more, more);
                 Ok(())
             }
             None => Err(BudgetError::Unknown { hold: id.to_string() }),
         }
     }
 
-    pub(super) fn release(&mut self, id: &HoldId) {
-        match self.end(id) {
-            Some(hold) => self.remember(id, Ended::Closed(lasting(hold.lines.sum()))),
-            None => match self.ended.get_mut(id) {
-                Some(Ended::Closed(_)) => {}
-                Some(lapsed @ Ended::Lapsed { .. }) => {
-                    if let Ended::Lapsed { lines, .. } = lapsed {
-                        *lapsed = Ended::Closed(lasting(lines.sum()));
-                    }
+    pub(super) fn release(&mut self, now: Instant, id: &HoldId) {
+        if let Some(hold) = self.take(id) {
+            let counted = hold.lines.sum().lasting();
+            self.spend(now, &hold.accounts, counted, Amounts::default());
+            self.remember(id, Ended::Closed(counted));
+            return;
+        }
+        match self.ended.get_mut(id) {
+            Some(Ended::Closed(_)) => {}
+            Some(lapsed @ Ended::Lapsed { .. }) => {
+                if let Ended::Lapsed { lines, .. } = lapsed {
+                    *lapsed = Ended::Closed(lines.sum().lasting());
                 }
-                None => self.remember(id, Ended::Closed(Amounts::default())),
-            },
+            }
+            None => self.remember(id, Ended::Closed(Amounts::default())),
         }
     }
 
-    /// Ends the holds whose lease has run out.
+    /// Ends the holds whose lease has run out; what was charged counts from that moment.
     pub(super) fn lapse(&mut self, now: Instant) {
-        while let Some((_, id)) = self.leases.first_key_value().filter(|((at, _), _)| *at <= now) {
-            let id = id.clone();
-            let Some(hold) = self.end(&id) else { break };
-            let caller = hold.caller.to_string();
+        while let Some(((at, _), id)) = self.leases.first_key_value() {
+            let (at, id) = (*at, id.clone());
+            if at > now {
+                break;
+            }
+            let Some(hold) = self.take(&id) else { break };
+            let caller = hold.accounts.first().map_or("", |caller| &**caller);
             tracing::warn!(hold = %id, caller, "a budget hold lapsed: its lease ran out");
-            self.remember(&id, Ended::Lapsed { caller: hold.caller, lines: hold.lines });
+            let charged = hold.lines.sum().lasting();
+            self.spend(at, &hold.accounts, charged, Amounts::default());
+            self.remember(&id, Ended::Lapsed { accounts: hold.accounts, lines: hold.lines });
         }
     }
 
-    /// Ends a hold: what was charged is spent, the rest comes back.
-    fn end(&mut self, id: &HoldId) -> Option<Hold> {
-        let hold = self.take(id)?;
-        let account = self.account_mut(&hold.caller);
-        account.held = account.held.saturating_sub(hold.held);
-        account.spent = capped_add(account.spent, lasting(hold.lines.sum()));
-        Some(hold)
+    fn spend(&mut self, at: Instant, accounts: &Keys, spent: Amounts, overrun: Amounts) {
+        let at = self.clock.at(at);
+        for account in accounts {
+            self.book(account).spend(at, spent, overrun);
+        }
     }
 
+    /// Takes a live hold out of the ledger: nothing of it is held any more.
     fn take(&mut self, id: &HoldId) -> Option<Hold> {
         let hold = self.holds.remove(id)?;
         if let Some(lease) = &hold.lease {
             self.leases.remove(lease);
+        }
+        for account in &hold.accounts {
+            self.book(account).let_go(hold.held);
         }
         Some(hold)
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use executus_core::memory::{MemoryAudit, MemoryBudget, MemoryCheckpointer};
 use executus_core::port::{
-    Amounts, Audit, AuditError, Budget, BudgetError, CheckpointError, Checkpointer, Recorder,
-    RunStart, Saved,
+    Account, Accounts, Amounts, Audit, AuditError, Budget, BudgetError, CheckpointError,
+    Checkpointer, Limit, Recorder, RunStart, Saved, Window,
 };
-use executus_core::{HoldId, Outcome, Record, RunError, RunId};
-use executus_testkit::conformance::{self, AuditProbe, BudgetProbe, CheckpointProbe, Standing};
+use executus_core::{HoldId, Outcome, Record, RunError, RunId, Timestamp};
+use executus_testkit::conformance::{self, AuditProbe, BudgetProbe, CheckpointProbe};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
@@ -47,10 +47,12 @@ impl Budget for LateCounting {
             let caller = caller.to_string();
             let (asked, left) = (ask.tokens, limit - taken);
             return Err(BudgetError::Exceeded {
-                caller,
+                account: caller,
+                window: Window::Total,
                 dimension: "tokens",
                 asked,
                 left,
+                held: taken,
                 reset: None,
             });
         }
@@ -72,18 +74,32 @@ impl Budget for LateCounting {
     }
 }
 
+struct LateView(Arc<LateCounting>);
+
 #[async_trait]
-impl BudgetProbe for LateCounting {
-    async fn caller(&self, limit: Amounts) -> Arc<str> {
-        let caller: Arc<str> = RunId::random().as_str().into();
-        self.limits.lock().insert(Arc::clone(&caller), limit.tokens);
-        caller
+impl BudgetProbe for LateView {
+    async fn with_accounts(&self, _: Accounts) -> Arc<dyn Budget> {
+        self.0.clone()
     }
 
-    async fn standing(&self, caller: &str) -> Standing {
-        let tokens = self.taken.lock().get(caller).copied().unwrap_or(0);
-        Standing { held: Amounts { tokens, ..Amounts::default() }, spent: Amounts::default() }
+    async fn set_limits(&self, account: &str, limits: &[Limit]) {
+        self.0.limits.lock().insert(account.into(), limits[0].amounts.tokens);
     }
+
+    async fn account(&self, account: &str) -> Account {
+        let tokens = self.0.taken.lock().get(account).copied().unwrap_or(0);
+        Account { held: Amounts { tokens, ..Amounts::default() }, ..Account::default() }
+    }
+
+    async fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    async fn advance(&self, by: Duration) {
+        tokio::time::sleep(by).await;
+    }
+
+    async fn abandon(&self, _: &HoldId) {}
 
     fn lease(&self) -> Option<Duration> {
         None
@@ -96,7 +112,7 @@ async fn a_budget_that_counts_late_is_found() {
     let late = Arc::new(LateCounting::default());
     let complaint = complaint(async move {
         let port: Arc<dyn Budget> = late.clone();
-        conformance::budget(&port, &*late).await;
+        conformance::budget(&port, &LateView(late)).await;
     });
     let complaint = complaint.await;
     assert!(complaint.starts_with("B1 is violated"), "{complaint}");
