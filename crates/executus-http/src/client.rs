@@ -1,37 +1,40 @@
 //! Sending a request.
 
 use std::fmt;
-use std::future::{self, Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{self, HeaderValue};
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::capture_connection;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep};
 
 use crate::body::Whole;
 use crate::config::ClientBuilder;
-use crate::connect::Connector;
 use crate::decode;
-use crate::error::{HttpError, Phase};
-use crate::failure::Unanswered;
+use crate::error::HttpError;
 use crate::method::Method;
+use crate::pool::{AddressSnapshot, Ask, Pool, Total};
+use crate::redirect::Redirects;
 use crate::request::Request;
 use crate::response::Response;
+use crate::retry::{self, Retries};
 
-/// Sends requests over connections that it keeps. Clones share them.
+/// As good as never, and small enough to be added to a time.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Sends requests over connections that it keeps, for each base address (`scheme://host:port`)
+/// apart. Clones share them.
 ///
 /// It is used within a tokio runtime, with I/O and time, and each connection is a task there.
 #[derive(Clone)]
-pub struct Client {
-    pub(crate) hyper: legacy::Client<Connector, Whole>,
+pub struct Client(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) pool: Pool,
     pub(crate) user_agent: HeaderValue,
-    pub(crate) connect_timeout: Duration,
     pub(crate) headers_timeout: Duration,
     pub(crate) idle_timeout: Duration,
-    pub(crate) max_header_bytes: usize,
+    pub(crate) total_timeout: Option<Duration>,
+    pub(crate) retries: Option<Retries>,
 }
 
 impl Client {
@@ -42,7 +45,7 @@ impl Client {
     }
 
     /// Sends a request and waits for the head of its response. Any status is a response, one that
-    /// redirects too.
+    /// redirects too, unless the request [follows](Request::follow_redirects) it.
     ///
     /// **Cancellation**: when the future is dropped the request is given up. Its connection of
     /// HTTP/1.1 is closed, its stream of HTTP/2 reset; a server may act on what it has.
@@ -51,67 +54,101 @@ impl Client {
     /// [`HttpError`] when there is no response. [`HttpError::was_sent`] tells whether the server
     /// can have seen the request.
     pub async fn send(&self, request: Request) -> Result<Response, HttpError> {
-        let method = request.method;
-        let address = request.address();
-        let headers_timeout = request.headers_timeout.unwrap_or(self.headers_timeout);
-        let idle_timeout = request.idle_timeout.unwrap_or(self.idle_timeout);
-        let out_of_time =
-            |phase, limit| HttpError::Timeout { phase, limit, address: address.clone() };
+        let total = request.total_timeout.or(self.0.total_timeout).map(|limit| {
+            let limit = limit.min(NEVER);
+            Total { at: Instant::now() + limit, limit }
+        });
+        if request.redirects == 0 && (self.0.retries.is_none() || !request.idempotent) {
+            return self.0.once(request, total).await;
+        }
+        Box::pin(self.0.follow(request, total)).await
+    }
 
-        let encoded_for_caller = request.headers.contains_key(header::ACCEPT_ENCODING);
-        let mut request = self.to_http(request);
-        let mut connection = capture_connection(&mut request);
-        let mut answering = pin!(self.hyper.request(request));
-        let early = {
-            let mut connected = pin!(async {
-                let is_connected = connection.wait_for_connection_metadata().await.is_some();
-                if !is_connected {
-                    // The request has failed, and its own future says why.
-                    future::pending::<()>().await;
-                }
-            });
-            let answer_or_connection = poll_fn(|context| {
-                if let Poll::Ready(answer) = answering.as_mut().poll(context) {
-                    return Poll::Ready(Some(answer));
-                }
-                connected.as_mut().poll(context).map(|()| None)
-            });
-            timeout(self.connect_timeout, answer_or_connection)
-                .await
-                .map_err(|_| out_of_time(Phase::Connect, self.connect_timeout))?
-        };
-        let answer = match early {
-            Some(answer) => answer,
-            None => timeout(headers_timeout, answering)
-                .await
-                .map_err(|_| out_of_time(Phase::Headers, headers_timeout))?,
-        };
-        match answer {
+    /// Closes the connections that are kept, and waits until what is under way has ended: the
+    /// requests and the bodies of their responses. After `grace` it waits no longer; it says how
+    /// many requests and connections were left then.
+    ///
+    /// A client that is closed can be closed again, and used: it makes new connections.
+    ///
+    /// **Cancellation**: what was kept is closed in any case.
+    pub async fn close(&self, grace: Duration) -> usize {
+        self.0.pool.close(grace).await
+    }
+
+    /// What there is to each base address now.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<AddressSnapshot> {
+        self.0.pool.snapshot()
+    }
+}
+
+impl Inner {
+    /// Sends it once.
+    async fn once(&self, request: Request, total: Option<Total>) -> Result<Response, HttpError> {
+        let method = request.method;
+        let idle_timeout = request.idle_timeout.unwrap_or(self.idle_timeout);
+        let host = self.pool.host(&request.uri)?;
+        // Whoever asks for an encoding in so many words gets it as it is.
+        let decodes = !request.headers.contains_key(header::ACCEPT_ENCODING);
+        let headers_timeout = request.headers_timeout.unwrap_or(self.headers_timeout).min(NEVER);
+        let (request, address) = self.to_http(request);
+        let ask = Ask { address: &address, headers_timeout, total };
+        match host.exchange(request, &ask).await {
             Ok(response) => {
                 let status = response.status().as_u16();
                 tracing::debug!(%method, address, status, "response");
+                if self.retries.is_some() {
+                    host.bucket.fill();
+                }
                 let (head, body) = response.into_parts();
-                let response = Response::new(head, body, address, idle_timeout, None);
-                Ok(if encoded_for_caller { response } else { response.decoded() })
+                let total = total.map(|total| (total.at, total.limit));
+                let response = Response::new(head, body, address, idle_timeout, total);
+                Ok(if decodes { response.decoded() } else { response })
             }
             Err(error) => {
-                let sent = connection.connection_metadata().is_some();
-                let unanswered = Unanswered {
-                    address: &address,
-                    sent,
-                    connect_timeout: self.connect_timeout,
-                    max_header_bytes: self.max_header_bytes,
-                };
-                let error = unanswered.because(&error);
                 tracing::debug!(%method, %error, "no response");
                 Err(error)
             }
         }
     }
 
-    fn to_http(&self, request: Request) -> http::Request<Whole> {
+    /// Sends it and what its redirects ask for.
+    async fn follow(&self, request: Request, total: Option<Total>) -> Result<Response, HttpError> {
+        let mut redirects = Redirects::new(request.redirects);
+        let mut next = request;
+        loop {
+            let response =
+                self.again(&next, total).await.map_err(|error| redirects.failed(error))?;
+            match redirects.next(&next, response.status(), response.headers())? {
+                None => return Ok(response),
+                Some(request) => next = request,
+            }
+        }
+    }
+
+    /// Sends it, and again if that may be done.
+    async fn again(&self, request: &Request, total: Option<Total>) -> Result<Response, HttpError> {
+        let mut waits = self.retries.filter(|_| request.idempotent).map(Retries::delays);
+        loop {
+            let error = match self.once(request.clone(), total).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            let Some(wait) = waits.as_mut().and_then(Iterator::next) else { return Err(error) };
+            let ends_before = total.is_some_and(|total| Instant::now() + wait >= total.at);
+            if ends_before
+                || !retry::is_worth_it(&error)
+                || !self.pool.host(&request.uri)?.bucket.pay()
+            {
+                return Err(error);
+            }
+            tracing::debug!(%error, ?wait, "once more");
+            sleep(wait).await;
+        }
+    }
+
+    fn to_http(&self, request: Request) -> (http::Request<Whole>, String) {
         // Some servers insist on a length where a body is usual, and hyper leaves out the one of none.
-        let accepted = if request.compressed { decode::ACCEPTED } else { "identity" };
         let is_empty = request.body.is_empty()
             && matches!(request.method, Method::Post | Method::Put | Method::Patch);
         let mut http = http::Request::new(Whole::new(request.body));
@@ -120,22 +157,25 @@ impl Client {
         *http.headers_mut() = request.headers;
         let headers = http.headers_mut();
         headers.entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        let encodings = if request.compressed { decode::ACCEPTED } else { "identity" };
         headers
             .entry(header::ACCEPT_ENCODING)
-            .or_insert_with(|| HeaderValue::from_static(accepted));
+            .or_insert_with(|| HeaderValue::from_static(encodings));
         if is_empty {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        http
+        (http, request.address)
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = self.0.pool.settings();
         f.debug_struct("Client")
-            .field("connect_timeout", &self.connect_timeout)
-            .field("headers_timeout", &self.headers_timeout)
-            .field("idle_timeout", &self.idle_timeout)
+            .field("profile", &settings.profile)
+            .field("connect_timeout", &settings.connect_timeout)
+            .field("headers_timeout", &self.0.headers_timeout)
+            .field("idle_timeout", &self.0.idle_timeout)
             .finish_non_exhaustive()
     }
 }

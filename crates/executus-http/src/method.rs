@@ -30,6 +30,15 @@ impl Method {
         }
     }
 
+    /// Whether sending it twice does what sending it once does.
+    #[must_use]
+    pub const fn is_idempotent(self) -> bool {
+        match self {
+            Self::Get | Self::Put | Self::Delete => true,
+            Self::Post | Self::Patch => false,
+        }
+    }
+
     pub(crate) const fn to_http(self) -> http::Method {
         match self {
             Self::Get => http::Method::GET,

@@ -33,8 +33,11 @@ pub struct Request {
     pub(crate) body: Bytes,
     pub(crate) headers_timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) total_timeout: Option<Duration>,
+    pub(crate) redirects: u32,
+    pub(crate) idempotent: bool,
     pub(crate) compressed: bool,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Request {
@@ -53,6 +56,9 @@ impl Request {
             body: Bytes::new(),
             headers_timeout: None,
             idle_timeout: None,
+            total_timeout: None,
+            redirects: 0,
+            idempotent: method.is_idempotent(),
             compressed: false,
         })
     }
@@ -144,6 +150,30 @@ impl Request {
     #[must_use]
     pub const fn accept_compressed(mut self, accept: bool) -> Self {
         self.compressed = accept;
+        self
+    }
+
+    /// With this limit for the whole: from the call to the end of the response's body, redirects
+    /// and further attempts included. Instead of the client's.
+    #[must_use]
+    pub const fn total_timeout(mut self, limit: Duration) -> Self {
+        self.total_timeout = Some(limit);
+        self
+    }
+
+    /// Follows at most so many redirects. Without this, one that redirects is a response like any
+    /// other.
+    #[must_use]
+    pub const fn follow_redirects(mut self, most: u32) -> Self {
+        self.redirects = most;
+        self
+    }
+
+    /// Whether the request may be sent twice, where the client sends again: yes for `GET`, `PUT`
+    /// and `DELETE`, no for `POST` and `PATCH`, unless this says otherwise.
+    #[must_use]
+    pub const fn idempotent(mut self, idempotent: bool) -> Self {
+        self.idempotent = idempotent;
         self
     }
 

@@ -98,6 +98,10 @@ impl Response {
         self.head.status.canonical_reason().unwrap_or_default()
     }
 
+    pub(crate) const fn headers(&self) -> &http::HeaderMap {
+        &self.head.headers
+    }
+
     /// The first value of a header field, if it is ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

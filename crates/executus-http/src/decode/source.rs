@@ -9,7 +9,7 @@ use http_body::Body;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
 /// A body as it comes over the wire.
-pub(crate) type Wire = hyper::body::Incoming;
+pub(crate) type Wire = crate::pool::Body;
 
 /// One chunk of the wire after the other, without lookahead.
 pub(crate) struct Source {

@@ -1,0 +1,84 @@
+//! The body of a response, with the connection that it comes on.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::pool::connection::Sender;
+use crate::pool::host::{Host, Seat};
+
+/// The body of a response. At its end the connection goes back to the pool; one that is dropped
+/// before takes its connection with it.
+#[derive(Debug)]
+pub(crate) struct Body {
+    incoming: Incoming,
+    /// Until the end of the body.
+    lease: Option<Lease>,
+}
+
+/// What an exchange has until it is over.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub(super) sender: Sender,
+    pub(super) generation: Option<u64>,
+    /// Says that a shared connection is in use.
+    pub(super) users: Option<std::sync::Arc<()>>,
+    pub(super) seat: Seat,
+}
+
+impl Body {
+    pub(super) fn new(incoming: Incoming, lease: Lease) -> Self {
+        let mut body = Self { incoming, lease: Some(lease) };
+        if http_body::Body::is_end_stream(&body.incoming) {
+            body.finish();
+        }
+        body
+    }
+
+    /// Whether the window of grace of its address is open: then what comes too late is what was
+    /// dropped.
+    pub(crate) fn is_in_grace(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.seat.host().is_in_grace(Instant::now()))
+    }
+
+    fn finish(&mut self) {
+        if let Some(Lease { sender, generation, users, seat }) = self.lease.take() {
+            drop(users);
+            Host::give_back(sender, generation, seat);
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(context));
+        match &frame {
+            Some(Ok(_)) if !self.incoming.is_end_stream() => {}
+            Some(Ok(_)) | None => self.finish(),
+            Some(Err(_)) => {
+                if let Some(lease) = self.lease.take() {
+                    lease.seat.host().body_dropped(lease.generation);
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

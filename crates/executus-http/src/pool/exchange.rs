@@ -1,0 +1,235 @@
+//! One attempt: a place, the circuit, a connection, the head of the response.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http::Uri;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::body::Whole;
+use crate::connect::NoConnection;
+use crate::error::{HttpError, Phase};
+use crate::failure::Unanswered;
+use crate::pool::body::{Body, Lease};
+use crate::pool::connection::{Sender, Shared, Unopened};
+use crate::pool::host::{Host, Seat};
+use crate::pool::verdict::{Failed, What};
+
+/// What an exchange is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    /// What errors call the server.
+    pub(crate) address: &'a str,
+    pub(crate) headers_timeout: Duration,
+    pub(crate) total: Option<Total>,
+}
+
+/// When all must be done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Total {
+    pub(crate) at: Instant,
+    /// How long that was when it began.
+    pub(crate) limit: Duration,
+}
+
+impl Ask<'_> {
+    fn late(&self, phase: Phase, limit: Duration) -> HttpError {
+        HttpError::Timeout { phase, limit, address: self.address.to_owned() }
+    }
+
+    /// The earlier one of a limit and the total's.
+    fn due(&self, phase: Phase, now: Instant, limit: Duration) -> (Instant, Phase, Duration) {
+        let at = now + limit;
+        match self.total {
+            Some(total) if total.at < at => (total.at, Phase::Total, total.limit),
+            Some(_) | None => (at, phase, limit),
+        }
+    }
+}
+
+impl Host {
+    /// Sends a request, once, and waits for the head of its response.
+    ///
+    /// **Cancellation**: the connection is closed, the place is given back, and nobody learns
+    /// anything.
+    pub(crate) async fn exchange(
+        self: &Arc<Self>,
+        request: http::Request<Whole>,
+        ask: &Ask<'_>,
+    ) -> Result<http::Response<Body>, HttpError> {
+        let seat = match self.sit(ask).await {
+            Ok(seat) => seat,
+            Err(late) => return Err(self.late(late)),
+        };
+        let longest = match ask.total {
+            Some(total) => total.limit,
+            None => self.settings.connect_timeout.saturating_add(ask.headers_timeout),
+        };
+        let pass = self.gate.pass(ask, longest).await?;
+        match self.attempt(request, ask, seat).await {
+            Ok(response) => {
+                pass.success().await;
+                Ok(response)
+            }
+            Err(failed) => Err(self.judge(failed, pass).await),
+        }
+    }
+
+    /// Waits for a place among the connections that there may be.
+    async fn sit(self: &Arc<Self>, ask: &Ask<'_>) -> Result<Seat, HttpError> {
+        let mut seat = Seat::new(self);
+        let place = match self.places.try_acquire() {
+            Ok(place) => place,
+            Err(_) => {
+                let limit = self.settings.pool_timeout;
+                let (due, phase, limit) = ask.due(Phase::Pool, Instant::now(), limit);
+                match timeout_at(due, self.places.acquire()).await {
+                    Ok(Ok(place)) => place,
+                    Ok(Err(_)) | Err(_) => return Err(ask.late(phase, limit)),
+                }
+            }
+        };
+        place.forget();
+        seat.placed();
+        Ok(seat)
+    }
+
+    async fn attempt(
+        self: &Arc<Self>,
+        mut request: http::Request<Whole>,
+        ask: &Ask<'_>,
+        seat: Seat,
+    ) -> Result<http::Response<Body>, Failed> {
+        // A connection may turn out one of HTTP/2, or one of HTTP/1.1 after all.
+        let whole = self.base.secure.then(|| request.uri().clone());
+        request.headers_mut().insert(http::header::HOST, self.host_field.clone());
+        loop {
+            let mut now = Instant::now();
+            let taken = self.take(now);
+            let generation = taken.generation;
+            let (mut sender, users, is_fresh) = match taken.sender {
+                Some((sender, users)) => (sender, users, false),
+                None => {
+                    let (sender, users) = self.open(ask, generation, now).await?;
+                    now = Instant::now();
+                    (sender, users, true)
+                }
+            };
+            match (&sender, &whole) {
+                (Sender::Http2(_), Some(whole)) => *request.uri_mut() = whole.clone(),
+                (Sender::Http1(_) | Sender::Http2(_), _) => to_origin_form(&mut request),
+            }
+            let (due, phase, limit) = ask.due(Phase::Headers, now, ask.headers_timeout);
+            let Ok(sent) = timeout_at(due, sender.send(request)).await else {
+                return Err(Failed { error: ask.late(phase, limit), what: What::Late, generation });
+            };
+            match sent {
+                Ok(response) => {
+                    self.answered(is_fresh.then_some(now));
+                    return Ok(response.map(|body: Incoming| {
+                        Body::new(body, Lease { sender, generation, users, seat })
+                    }));
+                }
+                Err(mut error) => {
+                    let unsent = error.take_message();
+                    match unsent {
+                        // A kept connection that had ended already: nothing was written to it.
+                        Some(unsent) if !is_fresh => request = unsent,
+                        unsent => {
+                            let error = self.unanswered(ask, unsent.is_none(), error.error());
+                            return Err(Failed::new(error, generation));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes a connection.
+    async fn open(
+        self: &Arc<Self>,
+        ask: &Ask<'_>,
+        generation: Option<u64>,
+        began: Instant,
+    ) -> Result<(Sender, Option<Arc<()>>), Failed> {
+        let opening = self.open_or_share(generation);
+        let opened = match ask.total {
+            None => opening.await,
+            Some(total) => match timeout_at(total.at, opening).await {
+                Ok(opened) => opened,
+                Err(_) => {
+                    // A limit for all that is shorter than the one for a connection is one for a
+                    // connection, unless most of it went elsewhere.
+                    let spent = Instant::now().saturating_duration_since(began);
+                    let what =
+                        if spent >= total.limit / 2 { What::Unconnected } else { What::Late };
+                    let error = ask.late(Phase::Total, total.limit);
+                    return Err(Failed { error, what, generation });
+                }
+            },
+        };
+        opened.map_err(|error| Failed::new(self.unanswered(ask, false, &error), generation))
+    }
+
+    async fn open_or_share(
+        self: &Arc<Self>,
+        generation: Option<u64>,
+    ) -> Result<(Sender, Option<Arc<()>>), Unopened> {
+        let open = || self.settings.opener.open(&self.uri, self.tasks.connection());
+        let (false, Some(generation)) = (self.is_http1(), generation) else {
+            return Ok((open().await?, None));
+        };
+        // One connection of HTTP/2 serves all: of those who come at once, one makes it.
+        let limit = self.settings.connect_timeout;
+        let first = timeout(limit, self.opening.lock())
+            .await
+            .map_err(|_| Unopened::Connect(NoConnection::TimedOut))?;
+        if self.is_http1() {
+            drop(first);
+            return Ok((open().await?, None));
+        }
+        if let Some((sender, users)) = self.take(Instant::now()).sender {
+            return Ok((sender, users));
+        }
+        match open().await? {
+            Sender::Http2(sender) => {
+                let shared = Shared::new(sender);
+                let mine = (Sender::Http2(shared.sender.clone()), Some(Arc::clone(&shared.users)));
+                self.share(shared, generation);
+                Ok(mine)
+            }
+            sender @ Sender::Http1(_) => {
+                self.speaks_http1.store(true, Ordering::Relaxed);
+                Ok((sender, None))
+            }
+        }
+    }
+
+    fn unanswered(
+        &self,
+        ask: &Ask<'_>,
+        sent: bool,
+        error: &(dyn std::error::Error + 'static),
+    ) -> HttpError {
+        let unanswered = Unanswered {
+            address: ask.address,
+            sent,
+            connect_timeout: self.settings.connect_timeout,
+            max_header_bytes: self.settings.max_header_bytes,
+        };
+        unanswered.because(error)
+    }
+}
+
+/// Without scheme and host, as HTTP/1.1 wants it.
+fn to_origin_form(request: &mut http::Request<Whole>) {
+    if request.uri().authority().is_none() {
+        return;
+    }
+    *request.uri_mut() = match request.uri().path_and_query() {
+        Some(path) if path.as_str() != "/" => Uri::from(path.clone()),
+        Some(_) | None => Uri::default(),
+    };
+}
