@@ -15,18 +15,35 @@ pub(crate) fn bound<'a>(
     template: &'a Template,
     mut value: impl FnMut(&'a str) -> Result<Cow<'a, str>, ProcessError>,
 ) -> Result<String, ProcessError> {
-    let mut bound = String::new();
-    for part in template.parts() {
-        let (text, name) = match part {
-            Part::Text(text) => (Cow::from(text), None),
-            Part::Place(name) => (value(name)?, Some(name)),
-        };
-        if text.contains('\0') {
-            return Err(ProcessError::Nul { parameter: name.cloned() });
-        }
-        bound.push_str(&text);
-    }
+    let without_nul = |text: &str, parameter: Option<&str>| match text.contains('\0') {
+        true => Err(ProcessError::Nul { parameter: parameter.map(str::to_owned) }),
+        false => Ok(()),
+    };
+    let bound = filled(template, |name| {
+        let value = value(name)?;
+        without_nul(&value, Some(name))?;
+        Ok(value)
+    })?;
+    without_nul(&bound, None)?;
     Ok(bound)
+}
+
+/// The text that a template becomes, whatever it holds.
+///
+/// # Errors
+/// What `value` answers.
+pub(crate) fn filled<'a>(
+    template: &'a Template,
+    mut value: impl FnMut(&'a str) -> Result<Cow<'a, str>, ProcessError>,
+) -> Result<String, ProcessError> {
+    let mut filled = String::new();
+    for part in template.parts() {
+        match part {
+            Part::Text(text) => filled.push_str(text),
+            Part::Place(name) => filled.push_str(&value(name)?),
+        }
+    }
+    Ok(filled)
 }
 
 #[cfg(test)]

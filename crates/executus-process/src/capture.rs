@@ -1,5 +1,6 @@
 //! Reading a pipe to its end while keeping only so much of it.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -38,7 +39,7 @@ pub(crate) struct Capture<R> {
     pipe: Option<R>,
     keep: Keep,
     cap: usize,
-    kept: Vec<u8>,
+    kept: VecDeque<u8>,
     total: u64,
     buffer: Box<[u8]>,
 }
@@ -59,13 +60,23 @@ pub(crate) struct Text {
 }
 
 impl Captured {
+    /// Output of which nothing was kept.
+    pub(crate) const fn counted(total: u64) -> Self {
+        Self { kept: Vec::new(), total, cap: 0 }
+    }
+
+    /// Whether it is all that there was.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.total == self.kept.len() as u64
+    }
+
     /// The kept part as text, broken UTF-8 replaced, one trailing newline off when it is whole. With
     /// the mark of a cut it is no longer than the cap: whoever cut it again would mark it wrong.
     pub(crate) fn into_text(self) -> Text {
-        let mut is_cut = self.total > self.kept.len() as u64;
+        let mut is_cut = !self.is_whole();
         let mut text = match String::from_utf8(self.kept) {
             Ok(text) => text,
-            Err(broken) => String::from_utf8_lossy(broken.as_bytes()).into_owned(),
+            Err(broken) => lossy(broken.as_bytes(), self.cap),
         };
         if !is_cut && text.ends_with('\n') {
             text.truncate(text.len() - if text.ends_with("\r\n") { 2 } else { 1 });
@@ -89,7 +100,7 @@ impl<R: AsyncRead + Unpin> Capture<R> {
 
     pub(crate) fn new(pipe: Option<R>, keep: Keep, cap: usize) -> Self {
         let buffer = vec![0; Self::BUFFER].into();
-        Self { pipe, keep, cap, kept: Vec::new(), total: 0, buffer }
+        Self { pipe, keep, cap, kept: VecDeque::new(), total: 0, buffer }
     }
 
     /// Reads what there is; ready when the pipe ended. A broken pipe counts as ended.
@@ -107,26 +118,53 @@ impl<R: AsyncRead + Unpin> Capture<R> {
             match self.keep {
                 Keep::Head => {
                     let room = self.cap.saturating_sub(self.kept.len()).min(bytes.len());
-                    self.kept.extend_from_slice(&bytes[..room]);
+                    keep(&mut self.kept, &bytes[..room], self.cap);
                 }
                 Keep::Tail => {
-                    self.kept.extend_from_slice(bytes);
-                    if self.kept.len() > self.cap.saturating_mul(2).max(Self::BUFFER) {
-                        self.kept.drain(..self.kept.len() - self.cap);
-                    }
+                    let bytes = &bytes[bytes.len().saturating_sub(self.cap)..];
+                    let over = (self.kept.len() + bytes.len()).saturating_sub(self.cap);
+                    self.kept.drain(..over);
+                    keep(&mut self.kept, bytes, self.cap);
                 }
             }
         }
         Poll::Ready(())
     }
 
-    /// What was read so far.
-    pub(crate) fn finish(mut self) -> Captured {
-        if let Keep::Tail = self.keep {
-            self.kept.drain(..self.kept.len().saturating_sub(self.cap));
-        }
-        Captured { kept: self.kept, total: self.total, cap: self.cap }
+    /// How many bytes were read so far.
+    pub(crate) const fn total(&self) -> u64 {
+        self.total
     }
+
+    /// What was read so far.
+    pub(crate) fn finish(self) -> Captured {
+        Captured { kept: self.kept.into(), total: self.total, cap: self.cap }
+    }
+}
+
+/// Adds bytes that there is room for, and takes no more memory than the cap.
+fn keep(kept: &mut VecDeque<u8>, bytes: &[u8], cap: usize) {
+    let needed = kept.len() + bytes.len();
+    if needed > kept.capacity() {
+        let most = (needed.max(kept.capacity() * 2)).min(cap);
+        kept.reserve_exact(most - kept.len());
+    }
+    kept.extend(bytes);
+}
+
+/// The text of broken bytes, up to where it is certainly longer than the cap.
+fn lossy(bytes: &[u8], cap: usize) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+        if text.len() > cap {
+            break;
+        }
+    }
+    text
 }
 
 #[cfg(test)]

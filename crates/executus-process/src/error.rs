@@ -1,10 +1,14 @@
 //! How a process tool is refused, and how a child fails.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use executus_core::ToolError;
 use thiserror::Error;
+
+/// What is said of a child that stopped reading: always the same, and nothing of what it said.
+pub const DROPPED: &str = "the program stopped reading its input before all of it was written";
 
 /// Why a process tool cannot be made from its description.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -102,6 +106,52 @@ pub enum ProcessError {
         /// How long it may run.
         limit: Duration,
     },
+    /// It stopped reading its input before all of it was written.
+    #[error("{DROPPED}")]
+    Dropped {
+        /// The program.
+        program: String,
+    },
+    /// Its input cannot be written.
+    #[error("cannot write the input of `{program}`: {source}")]
+    Input {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It ended well, but what it wrote is not what was asked for.
+    #[error("`{program}` gave no usable output: {message}")]
+    Output {
+        /// The program.
+        program: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// It reported a failure of its own.
+    #[error("`{program}` reported status {status}{}", said(message))]
+    Reported {
+        /// The program.
+        program: String,
+        /// The status, 400 or more.
+        status: u16,
+        /// What it said, bounded.
+        message: String,
+    },
+    /// It reported that a signal had ended what it had started.
+    #[error("`{program}` reported an end by {}", named(*signal))]
+    Ended {
+        /// The program.
+        program: String,
+        /// The signal.
+        signal: i32,
+    },
+    /// The list of children was closed: the host is ending.
+    #[error("`{program}` was not started: the host is ending")]
+    Closed {
+        /// The program.
+        program: String,
+    },
     /// The run was stopped, and the child with it.
     #[error("`{program}` was ended: the run was stopped")]
     Cancelled {
@@ -124,6 +174,7 @@ impl ProcessError {
     pub fn retry(&self) -> bool {
         match self {
             Self::Timeout { .. } => true,
+            Self::Reported { status, .. } => matches!(status, 408 | 429 | 503),
             // Out of processes, memory or descriptors, or the file is being written.
             Self::Spawn { source, .. } => matches!(
                 source.kind(),
@@ -138,8 +189,39 @@ impl ProcessError {
             | Self::NotFound { .. }
             | Self::Permission { .. }
             | Self::Exit { .. }
+            // It may have done something with what it had read.
+            | Self::Dropped { .. }
+            | Self::Ended { .. }
+            | Self::Input { .. }
+            | Self::Output { .. }
+            | Self::Closed { .. }
             | Self::Cancelled { .. }
             | Self::Wait { .. } => false,
+        }
+    }
+
+    /// The status that the failure has towards a caller who speaks HTTP: 502 the child dropped its
+    /// input, 503 it is not available, 504 it was late or ended by a signal, what it reported
+    /// itself, 500 for anything else.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Dropped { .. } => 502,
+            Self::NotFound { .. } | Self::Permission { .. } => 503,
+            Self::Timeout { .. }
+            | Self::Ended { .. }
+            | Self::Cancelled { .. }
+            | Self::Closed { .. } => 504,
+            Self::Exit { status, .. } if ended_by(*status).is_some() => 504,
+            Self::Reported { status, .. } => *status,
+            Self::Arguments { .. }
+            | Self::Nul { .. }
+            | Self::TooLong { .. }
+            | Self::Spawn { .. }
+            | Self::Exit { .. }
+            | Self::Input { .. }
+            | Self::Output { .. }
+            | Self::Wait { .. } => 500,
         }
     }
 }
@@ -157,6 +239,12 @@ impl From<ProcessError> for ToolError {
             | ProcessError::Permission { .. }
             | ProcessError::Spawn { .. }
             | ProcessError::Exit { .. }
+            | ProcessError::Dropped { .. }
+            | ProcessError::Input { .. }
+            | ProcessError::Output { .. }
+            | ProcessError::Reported { .. }
+            | ProcessError::Ended { .. }
+            | ProcessError::Closed { .. }
             | ProcessError::Cancelled { .. }
             | ProcessError::Wait { .. } => {
                 Self::Failed { message: error.to_string(), retryable: error.retry() }
@@ -169,15 +257,36 @@ fn said(complaint: &str) -> String {
     if complaint.is_empty() { String::new() } else { format!(": {complaint}") }
 }
 
-fn describe(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
+/// The signal that ended a child, or that a shell between us says ended it: by the codes of
+/// `SIGINT`, `SIGKILL` and `SIGTERM`.
+pub(crate) fn ended_by(status: ExitStatus) -> Option<i32> {
+    status.signal().or_else(|| signal_of_code(status.code()?.into()))
+}
 
+/// The signal that an exit code tells of: the code is negative, or 130, 137 or 143.
+pub(crate) fn signal_of_code(code: i64) -> Option<i32> {
+    match code {
+        130 | 137 | 143 => i32::try_from(code - 128).ok(),
+        ..0 => i32::try_from(code.checked_neg()?).ok(),
+        _ => None,
+    }
+}
+
+/// A signal by number and name.
+pub(crate) fn named(signal: i32) -> String {
+    match crate::group::signal_name(signal) {
+        Some(name) => format!("signal {signal} ({name})"),
+        None => format!("signal {signal}"),
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => match crate::group::signal_name(signal) {
-            Some(name) => format!("signal {signal} ({name})"),
-            None => format!("signal {signal}"),
+        (Some(code), _) => match ended_by(status) {
+            Some(signal) => format!("exit code {code}, {}", named(signal)),
+            None => format!("exit code {code}"),
         },
+        (None, Some(signal)) => named(signal),
         (None, None) => "no exit code".to_owned(),
     }
 }

@@ -2,11 +2,11 @@
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// Ends every process of a child's group when it is dropped.
+/// The processes that a child's group has.
 ///
 /// The number of a group stays taken while one process of it lives, or while its leader is not
 /// waited for; so a signal sent in that time reaches this group or nobody.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Group {
     leader: Option<Pid>,
 }
@@ -19,26 +19,20 @@ impl Group {
     }
 
     /// Asks the group to end.
-    pub(crate) fn terminate(&self) {
+    pub(crate) fn terminate(self) {
         self.signal(Signal::TERM);
     }
 
     /// Ends the group.
-    pub(crate) fn kill(&self) {
+    pub(crate) fn kill(self) {
         self.signal(Signal::KILL);
     }
 
-    fn signal(&self, signal: Signal) {
+    fn signal(self, signal: Signal) {
         if let Some(leader) = self.leader {
             // The only likely answer is that nobody is left.
             let _gone = kill_process_group(leader, signal);
         }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
