@@ -51,6 +51,11 @@ mod failure;
 mod text;
 mod url;
 
+mod outline;
+mod redact;
+mod target;
+mod values;
+
 mod tool;
 
 pub use address::{AddressKind, AddressPolicy, Network, NetworkError};

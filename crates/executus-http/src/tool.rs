@@ -5,31 +5,30 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use executus_core::secret::{Secret, Secrets};
+use executus_core::secret::Secrets;
 use executus_core::{Effect, Tool, ToolContext, ToolError, ToolOutput, ToolSpec};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::client::Client;
 use crate::method::Method;
+use crate::outline::{self, Outline};
+use crate::redact::Redactions;
 use crate::request::Request;
+use crate::target::NoTarget;
+use crate::values::{Bound, Values, wrong};
 
 mod answer;
 mod arguments;
 mod builder;
 mod error;
-mod target;
-mod values;
 
 pub use builder::HttpToolBuilder;
 pub use error::ToolBuildError;
 pub use executus_core::Template;
 
-use answer::{MAY_HAVE_HAPPENED, Redactions};
-use target::{NoTarget, Target, left};
-use values::{Bound, Values};
+use answer::MAY_HAVE_HAPPENED;
 
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// What the tool has beyond its own timeout to say that it has passed.
 const LAST_WORD: Duration = Duration::from_millis(250);
 
@@ -40,7 +39,8 @@ const LAST_WORD: Duration = Duration::from_millis(250);
 /// the body otherwise. None can choose the server or lead to another path.
 ///
 /// **Result**: the body of a 2xx as printable text, broken UTF-8 replaced, up to the limit, with a
-/// mark when there was more; as data too when it is JSON and complete. Any other status is
+/// mark when there was more; as data too when it is JSON and complete. A body that is compressed is
+/// decoded first. Any other status is
 /// [`ToolError::Failed`] with the beginning of the body. Redirects are not followed.
 ///
 /// **Repeating**: a call that is not read-only and no `GET` carries `idempotency-key`, the same
@@ -57,22 +57,12 @@ const LAST_WORD: Duration = Duration::from_millis(250);
 pub struct HttpTool {
     spec: ToolSpec,
     client: Client,
-    method: Method,
-    url: Template,
-    headers: Vec<(String, Field)>,
+    outline: Outline,
     bound: BTreeMap<String, Bound>,
     /// The secrets of the tool, also as they stand in a URL and in JSON.
     secrets: Secrets,
     max_body: usize,
     timeout: Option<Duration>,
-    /// Parameters that neither the URL nor a header field takes go into the body.
-    has_body: bool,
-}
-
-/// The value of a header field.
-enum Field {
-    Open(Template),
-    Secret(Secret),
 }
 
 impl HttpTool {
@@ -83,64 +73,10 @@ impl HttpTool {
         HttpToolBuilder::new(spec, client)
     }
 
-    /// The request of one call, and how its address may be shown.
-    fn request(
-        &self,
-        args: &Map<String, Value>,
-        secrets: &Secrets,
-        key: Option<&str>,
-    ) -> Result<Request, NoTarget> {
-        let values = Values { args, bound: &self.bound, secrets };
-        let mut target = Target::fill(&self.url, values)?;
-        let left = || left(args, |name| self.places().any(|place| place == name));
-        let in_query = matches!(self.method, Method::Get | Method::Delete);
-        if in_query {
-            target = target.and_query(left());
-        }
-        let failed = |error| answer::failed(&error, self.spec.effect);
-        let mut request =
-            Request::new(self.method, &target.url).map_err(failed)?.shown_as(target.shown);
-        if !in_query && self.has_body {
-            let body = left().map(|(name, value)| (name.to_owned(), value.clone())).collect();
-            request = request.json(&Value::Object(body));
-        }
-        if let Some(key) = key {
-            request = request.header(IDEMPOTENCY_KEY, key).map_err(failed)?;
-        }
-        for (name, field) in &self.headers {
-            request = match field {
-                Field::Open(template) => {
-                    let (value, secret) = values.fill(template)?;
-                    request.field(name, &value, secret)
-                }
-                Field::Secret(secret) => request.secret_header(name, secret),
-            }
-            .map_err(failed)?;
-        }
-        Ok(request)
-    }
-
-    /// The names of the places of the URL and of the header fields.
-    fn places(&self) -> impl Iterator<Item = &str> {
-        let fields = self.headers.iter().filter_map(|(_, field)| match field {
-            Field::Open(template) => Some(template),
-            Field::Secret(_) => None,
-        });
-        std::iter::once(&self.url).chain(fields).flat_map(Template::names)
-    }
-
     /// The key that the server may know a repeated call by.
     fn key(&self, context: &ToolContext) -> Option<String> {
-        let wanted = self.spec.effect != Effect::ReadOnly && self.method != Method::Get;
-        wanted.then(|| {
-            let key = context.idempotency_key();
-            // The run's id may have characters that no header field can hold.
-            if key.bytes().all(|byte| byte.is_ascii_graphic()) {
-                key
-            } else {
-                target::encoded(&key)
-            }
-        })
+        let is_wanted = self.spec.effect != Effect::ReadOnly && self.outline.method != Method::Get;
+        is_wanted.then(|| outline::key(&context.idempotency_key()))
     }
 
     async fn perform(
@@ -179,12 +115,15 @@ impl Tool for HttpTool {
         let args = arguments::checked(&self.spec.parameters, args)
             .map_err(|error| redactions.error(error))?;
         let key = self.key(context);
-        let request = self.request(&args, context.secrets(), key.as_deref()).map_err(|error| {
+        let values = Values { args: &args, bound: &self.bound, secrets: context.secrets() };
+        let request = self.outline.fill(values, key.as_deref()).map_err(|error| {
             redactions.error(match error {
                 NoTarget::Value(error) => error,
-                NoTarget::Open(name) => arguments::wrong(format!("`{name}` cannot be passed")),
+                NoTarget::Open(name) => wrong(format!("`{name}` cannot be passed")),
+                NoTarget::Request(error) => answer::failed(&error, self.spec.effect),
             })
         })?;
+        let request = request.accept_compressed(true);
         let address = request.address();
         let left = context.time_left();
         let limit = self.timeout.map_or(left, |limit| limit.min(left));
@@ -197,12 +136,9 @@ impl Tool for HttpTool {
 
 impl fmt::Debug for HttpTool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         f.debug_struct("HttpTool")
             .field("name", &self.spec.name)
-            .field("method", &self.method)
-            .field("url", &self.url)
-            .field("headers", &headers)
+            .field("request", &self.outline)
             .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,11 @@
 //! What a response means to the caller of a tool.
 
-use executus_core::secret::Secrets;
 use executus_core::text::bounded_to;
 use executus_core::{Effect, ToolError, ToolOutput};
-use serde_json::Value;
 
 use crate::error::HttpError;
+use crate::json;
+use crate::redact::Redactions;
 use crate::response::Response;
 use crate::text::{lossy, printable};
 
@@ -31,10 +31,7 @@ pub(super) async fn read(
             None => format!("… [cut at {max} bytes]"),
         });
     }
-    let is_json = response
-        .content_type()
-        .is_some_and(|essence| essence == "application/json" || essence.ends_with("+json"));
-    let data = if is_json && !cut { serde_json::from_slice(&bytes).ok() } else { None };
+    let data = if response.is_json() && !cut { json::read(&bytes).ok() } else { None };
     let mut output = ToolOutput::text(redactions.text(text));
     output.data = data.map(|data| redactions.json(data));
     Ok(output)
@@ -81,45 +78,5 @@ pub(super) fn failed(error: &HttpError, effect: Effect) -> ToolError {
             ToolError::Unknown { message: format!("{error}{MAY_HAVE_HAPPENED}") }
         }
         _ => ToolError::Failed { message: error.to_string(), retryable: error.retry() },
-    }
-}
-
-/// What is taken out of everything that a call says.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Redactions<'a> {
-    /// What the tool was bound to, in each of its forms.
-    pub(super) tool: &'a Secrets,
-    /// What the run was given.
-    pub(super) run: &'a Secrets,
-}
-
-impl Redactions<'_> {
-    fn text(&self, text: String) -> String {
-        self.run.redact(self.tool.redact(text))
-    }
-
-    fn json(&self, value: Value) -> Value {
-        if self.tool.is_empty() && self.run.is_empty() {
-            return value;
-        }
-        match value {
-            Value::String(text) => Value::String(self.text(text)),
-            Value::Array(items) => items.into_iter().map(|item| self.json(item)).collect(),
-            Value::Object(map) => {
-                map.into_iter().map(|(name, item)| (self.text(name), self.json(item))).collect()
-            }
-            other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
-        }
-    }
-
-    pub(super) fn error(&self, error: ToolError) -> ToolError {
-        match error {
-            ToolError::Failed { message, retryable } => {
-                ToolError::Failed { message: self.text(message), retryable }
-            }
-            ToolError::Arguments { message } => ToolError::arguments(self.text(message)),
-            ToolError::Unknown { message } => ToolError::Unknown { message: self.text(message) },
-            other => other,
-        }
     }
 }

@@ -4,6 +4,8 @@ use executus_core::ToolError;
 use executus_core::text::bounded_to;
 use serde_json::{Map, Number, Value};
 
+use crate::values::wrong;
+
 /// The arguments of one call, checked, with the defaults of those that are absent.
 ///
 /// A number or a truth value may come as text: a playbook binds texts, and models mix them up.
@@ -103,10 +105,6 @@ fn whole(number: &Number) -> Option<Number> {
     }
     let value = number.as_f64()?;
     (value.fract() == 0.0 && value.abs() < 9e15).then_some(Number::from(value as i64))
-}
-
-pub(super) fn wrong(message: String) -> ToolError {
-    ToolError::arguments(message)
 }
 
 const fn kind(value: &Value) -> &'static str {

@@ -7,12 +7,12 @@ use executus_core::{Template, ToolError, ToolSpec};
 use serde_json::{Map, Value};
 
 use super::error::ToolBuildError;
-use super::target::{NoTarget, Target, encoded};
-use super::values::{Bound, Values};
-use super::{Field, HttpTool, LAST_WORD};
+use super::{HttpTool, LAST_WORD};
 use crate::client::Client;
 use crate::method::Method;
-use crate::request::Request;
+use crate::outline::{Field, Outline, Unusable, bound_secrets, forms};
+use crate::target::NoTarget;
+use crate::values::Bound;
 
 const MAX_BODY: usize = 256 * 1024;
 
@@ -29,13 +29,10 @@ impl HttpToolBuilder {
                 timeout: spec.timeout,
                 spec,
                 client,
-                method: Method::Get,
-                url: Template::new(),
-                headers: Vec::new(),
+                outline: Outline::new(Method::Get, Template::new()),
                 bound: BTreeMap::new(),
                 secrets: Secrets::default(),
                 max_body: MAX_BODY,
-                has_body: false,
             },
         }
     }
@@ -43,7 +40,7 @@ impl HttpToolBuilder {
     /// The method; `GET` without this.
     #[must_use]
     pub const fn method(mut self, method: Method) -> Self {
-        self.tool.method = method;
+        self.tool.outline.method = method;
         self
     }
 
@@ -51,21 +48,21 @@ impl HttpToolBuilder {
     /// every other value is percent-encoded.
     #[must_use]
     pub fn url(mut self, url: Template) -> Self {
-        self.tool.url = url;
+        self.tool.outline.url = url;
         self
     }
 
     /// A header field.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: Template) -> Self {
-        self.tool.headers.push((name.into(), Field::Open(value)));
+        self.tool.outline.headers.push((name.into(), Field::Open(value)));
         self
     }
 
     /// A header field with a sensitive value.
     #[must_use]
     pub fn secret_header(mut self, name: impl Into<String>, value: Secret) -> Self {
-        self.tool.headers.push((name.into(), Field::Secret(value)));
+        self.tool.outline.headers.push((name.into(), Field::Secret(value)));
         self
     }
 
@@ -101,66 +98,40 @@ impl HttpToolBuilder {
         let none = Map::new();
         let declared =
             tool.spec.parameters.get("properties").and_then(Value::as_object).unwrap_or(&none);
-        for place in tool.places() {
+        for place in tool.outline.places() {
             if !declared.contains_key(place) && !tool.bound.contains_key(place) {
                 return Err(ToolBuildError::Unbound { tool: name(), name: place.to_owned() });
             }
         }
-        // A call whose every argument is harmless shows what is wrong with the rest.
-        let harmless: Map<_, _> =
-            declared.keys().map(|place| (place.clone(), Value::from("x"))).collect();
-        let secrets = Secrets::default();
-        let values = Values { args: &harmless, bound: &tool.bound, secrets: &secrets };
-        let url = |message: String| ToolBuildError::Url { tool: name(), message };
-        match Target::fill(&tool.url, values) {
-            Ok(target) if target.url.contains('#') => {
-                return Err(url("the URL has a `#`; what follows it is never sent".to_owned()));
+        tool.outline.check(declared.keys().map(String::as_str), &tool.bound).map_err(|what| {
+            let tool = name();
+            match what {
+                Unusable::Url(NoTarget::Open(name)) => ToolBuildError::OpenAddress { tool, name },
+                Unusable::Url(error) => ToolBuildError::Url { tool, message: said(error) },
+                Unusable::Fragment => {
+                    let message = "the URL has a `#`; what follows it is never sent".to_owned();
+                    ToolBuildError::Url { tool, message }
+                }
+                Unusable::Header(error) => ToolBuildError::Header { tool, message: said(error) },
             }
-            Ok(target) => {
-                let request = Request::new(tool.method, &target.url);
-                request.map_err(|error| url(error.to_string()))?;
-            }
-            Err(NoTarget::Open(place)) => {
-                return Err(ToolBuildError::OpenAddress { tool: name(), name: place });
-            }
-            Err(NoTarget::Value(error)) => return Err(url(said(error))),
-        }
-        if let Err(NoTarget::Value(error)) = tool.request(&harmless, &secrets, None) {
-            return Err(ToolBuildError::Header { tool: name(), message: said(error) });
-        }
-        let is_placed = |name: &str| tool.places().any(|place| place == name);
-        tool.has_body = declared.keys().any(|name| !is_placed(name));
-        tool.secrets = forms(&tool);
+        })?;
+        let is_placed = |name: &str| tool.outline.places().any(|place| place == name);
+        // Parameters that neither the URL nor a header field takes go into the body.
+        let has_body = declared.keys().any(|name| !is_placed(name));
+        tool.outline.has_body = has_body;
+        tool.secrets = forms(bound_secrets(&tool.bound).chain(tool.outline.secrets()));
         // The tool ends its request itself; the executor's limit stands behind it.
         tool.spec.timeout = tool.timeout.map(|limit| limit.saturating_add(LAST_WORD));
         Ok(tool)
     }
 }
 
-/// What is wrong with a value, where nobody has passed an argument yet.
-fn said(error: ToolError) -> String {
+/// What is wrong, where nobody has passed an argument yet.
+fn said(error: NoTarget) -> String {
     match error {
-        ToolError::Arguments { message } => message,
-        other => other.to_string(),
+        NoTarget::Value(ToolError::Arguments { message }) => message,
+        NoTarget::Value(other) => other.to_string(),
+        NoTarget::Open(name) => format!("`{name}` cannot be passed"),
+        NoTarget::Request(error) => error.to_string(),
     }
-}
-
-/// The secrets of a tool, as an answer may repeat them: as they are, in a URL, and in JSON.
-fn forms(tool: &HttpTool) -> Secrets {
-    let bound = tool.bound.values().filter_map(|bound| match bound {
-        Bound::Secret(secret) => Some(secret),
-        Bound::Text(_) => None,
-    });
-    let fields = tool.headers.iter().filter_map(|(_, field)| match field {
-        Field::Secret(secret) => Some(secret),
-        Field::Open(_) => None,
-    });
-    let forms = bound.chain(fields).flat_map(|secret| {
-        let text = secret.expose();
-        let quoted = Value::from(text).to_string();
-        let inside = quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned();
-        [text.to_owned(), encoded(text), inside]
-    });
-    // Each under a name of its own; the names are not looked at.
-    forms.enumerate().map(|(at, form)| (at.to_string(), Secret::new(form))).collect()
 }

@@ -1,4 +1,4 @@
-//! The values that one call puts into the places of its templates.
+//! The values that one request puts into the places of its templates.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,34 +9,32 @@ use executus_core::template::{Part, Template};
 use executus_core::text::REDACTED;
 use serde_json::{Map, Value};
 
-use super::arguments::wrong;
-
 /// A parameter of the run, for every call.
 #[derive(Debug, Clone)]
-pub(super) enum Bound {
+pub(crate) enum Bound {
     Text(String),
     Secret(Secret),
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Values<'a> {
-    pub(super) args: &'a Map<String, Value>,
-    pub(super) bound: &'a BTreeMap<String, Bound>,
+pub(crate) struct Values<'a> {
+    pub(crate) args: &'a Map<String, Value>,
+    pub(crate) bound: &'a BTreeMap<String, Bound>,
     /// Sensitive parameters that an argument may hold.
-    pub(super) secrets: &'a Secrets,
+    pub(crate) secrets: &'a Secrets,
 }
 
 /// One of the values.
 #[derive(Debug)]
-pub(super) struct Held<'a> {
-    pub(super) text: Cow<'a, str>,
-    pub(super) is_argument: bool,
-    pub(super) is_secret: bool,
+pub(crate) struct Held<'a> {
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) is_argument: bool,
+    pub(crate) is_secret: bool,
 }
 
 impl Values<'_> {
     /// The value of a name: what the call passes, then what the run has.
-    pub(super) fn get(&self, name: &str) -> Result<Held<'_>, ToolError> {
+    pub(crate) fn get(&self, name: &str) -> Result<Held<'_>, ToolError> {
         if let Some(value) = self.args.get(name) {
             let text = text(value);
             let is_secret = !self.secrets.is_empty()
@@ -52,7 +50,7 @@ impl Values<'_> {
     }
 
     /// A header field's value, and whether it holds a secret.
-    pub(super) fn fill(&self, template: &Template) -> Result<(String, bool), ToolError> {
+    pub(crate) fn fill(&self, template: &Template) -> Result<(String, bool), ToolError> {
         let mut filled = String::new();
         let mut secret = false;
         for part in template.parts() {
@@ -69,8 +67,12 @@ impl Values<'_> {
     }
 }
 
+pub(crate) fn wrong(message: String) -> ToolError {
+    ToolError::arguments(message)
+}
+
 /// A value as text: a text as it is, anything else as JSON.
-pub(super) fn text(value: &Value) -> Cow<'_, str> {
+pub(crate) fn text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(text) => text.into(),
         other => other.to_string().into(),

@@ -1,4 +1,4 @@
-//! The URL of one call.
+//! The URL of one request.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -8,8 +8,8 @@ use executus_core::template::{Part, Template};
 use executus_core::text::REDACTED;
 use serde_json::{Map, Value};
 
-use super::arguments::wrong;
-use super::values::{Values, text};
+use crate::error::HttpError;
+use crate::values::{Values, text, wrong};
 
 /// Where in a URL something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +29,21 @@ fn position(url: &str) -> Position {
     }
 }
 
-/// Why a template makes no URL.
+/// Why templates make no request.
 #[derive(Debug)]
-pub(super) enum NoTarget {
+pub(crate) enum NoTarget {
     /// A value is not there, or cannot stand where it is put.
     Value(ToolError),
     /// An argument would choose the server.
     Open(String),
+    /// With these values it is no request.
+    Request(HttpError),
+}
+
+impl From<HttpError> for NoTarget {
+    fn from(error: HttpError) -> Self {
+        Self::Request(error)
+    }
 }
 
 impl From<ToolError> for NoTarget {
@@ -46,9 +54,9 @@ impl From<ToolError> for NoTarget {
 
 /// A URL, and how it may be shown: without its query, and without secrets.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) url: String,
-    pub(super) shown: String,
+pub(crate) struct Target {
+    pub(crate) url: String,
+    pub(crate) shown: String,
 }
 
 impl Target {
@@ -57,7 +65,7 @@ impl Target {
     /// A parameter of the run that the template begins with is a base address and stands as it is;
     /// every other value is percent-encoded. So no value can leave its segment of the path or its
     /// part of the query, and none can be a segment that leads elsewhere.
-    pub(super) fn fill(template: &Template, values: Values<'_>) -> Result<Self, NoTarget> {
+    pub(crate) fn fill(template: &Template, values: Values<'_>) -> Result<Self, NoTarget> {
         let mut target = Self { url: String::new(), shown: String::new() };
         let mut in_path: Vec<(Range<usize>, &str)> = Vec::new();
         for part in template.parts() {
@@ -109,7 +117,7 @@ impl Target {
     }
 
     /// With these values behind its query; a list repeats its name.
-    pub(super) fn and_query<'v>(
+    pub(crate) fn and_query<'v>(
         mut self,
         more: impl Iterator<Item = (&'v str, &'v Value)>,
     ) -> Self {
@@ -130,7 +138,7 @@ impl Target {
 }
 
 /// The arguments that stand in none of the templates.
-pub(super) fn left(
+pub(crate) fn left(
     args: &Map<String, Value>,
     is_used: impl Fn(&str) -> bool,
 ) -> impl Iterator<Item = (&str, &Value)> {
@@ -158,7 +166,7 @@ fn elsewhere(name: &str) -> ToolError {
 }
 
 /// A text percent-encoded: everything but the unreserved characters of RFC 3986.
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
@@ -178,8 +186,8 @@ mod tests {
     use executus_core::secret::{Secret, Secrets};
     use serde_json::json;
 
-    use super::super::values::Bound;
     use super::*;
+    use crate::values::Bound;
 
     fn fill(template: &str, args: &Value) -> Result<Target, NoTarget> {
         let bound = BTreeMap::from([
