@@ -1,0 +1,4 @@
+//! The support crate against real servers.
+
+mod calls;
+mod faults;
