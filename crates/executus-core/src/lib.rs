@@ -23,6 +23,7 @@ pub mod transcript;
 
 pub mod machine;
 
+pub mod caps;
 pub mod model;
 pub mod port;
 pub mod secret;
