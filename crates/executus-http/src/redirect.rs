@@ -21,14 +21,13 @@ const OF_BODY: [HeaderName; 4] = [
     header::CONTENT_LOCATION,
 ];
 
-/// What is for one server alone, beside what sounds like a secret.
-const OF_ORIGIN: [HeaderName; 5] = [
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::ORIGIN,
-    header::PROXY_AUTHORIZATION,
-    header::REFERER,
-];
+/// What is for one server alone, beside what was set as a secret or sounds like one.
+const OF_ORIGIN: [HeaderName; 2] = [header::ORIGIN, header::REFERER];
+
+/// Parts of the names of header fields that carry credentials. One too many costs a field that
+/// another server rarely needs.
+const PRIVATE: [&str; 8] =
+    ["auth", "cookie", "credential", "key", "password", "secret", "session", "token"];
 
 /// The most bytes of a target that an error shows.
 const SHOWN: usize = 300;
@@ -84,12 +83,10 @@ impl Redirects {
             if !next.body.is_empty() {
                 return refused(NotFollowed::BodyElsewhere);
             }
-            let open = next.headers.iter().filter(|(name, value)| {
-                let name = name.as_str();
-                !value.is_sensitive()
-                    && !OF_ORIGIN.iter().any(|own| own == name)
-                    && !is_sensitive_name(name)
-            });
+            let open = next
+                .headers
+                .iter()
+                .filter(|(name, value)| !value.is_sensitive() && !is_private(name));
             next.headers = open.map(|(name, value)| (name.clone(), value.clone())).collect();
         }
         next.uri = uri;
@@ -136,6 +133,13 @@ fn takes_no_body(status: u16, method: Method) -> bool {
         301 | 302 => method == Method::Post,
         _ => false,
     }
+}
+
+fn is_private(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    OF_ORIGIN.contains(name)
+        || PRIVATE.iter().any(|part| text.contains(part))
+        || is_sensitive_name(text)
 }
 
 /// Where it leads, or what is wrong with that.

@@ -196,16 +196,13 @@ mod tests {
         let resolver = SystemResolver::new();
         let (sender, receiver) = watch::channel(None);
         resolver.shared.running.lock().insert("h".to_owned(), receiver);
-        let asking = tokio::spawn({
-            let resolver = resolver.clone();
-            async move { resolver.resolve("H").await }
-        });
         let ip = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
-        sender.send_replace(Some(Ok(vec![ip])));
-        assert_eq!(asking.await.unwrap(), Ok(vec![ip]));
+        let answering = async { sender.send_replace(Some(Ok(vec![ip]))) };
+        let (first, second, _) =
+            tokio::join!(resolver.resolve("H"), resolver.resolve("h"), answering);
+        assert_eq!((first, second), (Ok(vec![ip]), Ok(vec![ip])));
 
         // Without anybody who looks it up, nobody waits for ever.
-        drop(sender);
         resolver.shared.running.lock().insert("h".to_owned(), watch::channel(None).1);
         resolver.resolve("h").await.unwrap_err();
     }

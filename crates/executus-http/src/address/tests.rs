@@ -14,8 +14,8 @@ const KINDS: &[(AddressKind, &[&str])] = &[
     (Public, &["2600::1", "2606:4700:4700::1111", "2001:200::1", "2003::", "3ffe::1", "2a00::1"]),
     (Loopback, &["127.0.0.0", "127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1"]),
     (Loopback, &["::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"]),
-    // Teredo: an own server with a public client, and the other way round.
-    (Loopback, &["2001:0:7f00:1::fefe:fefe", "2001:0:101:101::80ff:fffe"]),
+    // Teredo with a server of this machine.
+    (Loopback, &["2001:0:7f00:1::fefe:fefe"]),
     (Private, &["10.0.0.0", "10.255.255.255", "172.16.0.0", "172.31.255.255", "192.168.0.0"]),
     (Private, &["192.168.255.255", "fc00::", "fd00::1", "fdff:ffff::", "::ffff:10.0.0.1"]),
     (Private, &["64:ff9b::192.168.0.1", "2002:a00:1::1", "fd00:ec1::254", "fd00::5efe:101:101"]),
@@ -68,6 +68,17 @@ fn each_policy_allows_its_kinds() {
             assert_eq!(policy.check(ip), expected, "{ip} {policy:?}");
         });
     }
+}
+
+/// What a tunnel leads to counts as much as where it is entered.
+#[test]
+fn all_that_is_embedded_is_judged() {
+    let policy = AddressPolicy::public();
+    assert_eq!(policy.check(ip("2001:0:101:101::fefe:fefe")), Ok(()));
+    assert_eq!(policy.check(ip("2001:0:101:101::80ff:fffe")), Err(Loopback));
+    assert_eq!(policy.check(ip("2600::5efe:101:101")), Ok(()));
+    assert_eq!(policy.check(ip("2600::5efe:a00:1")), Err(Private));
+    assert_eq!(policy.check(ip("2600::200:5efe:a9fe:a9fe")), Err(Metadata));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Requests over real sockets, to servers written by hand.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod address;
 mod broken;
 mod exchange;
 mod limits;
+mod reach;
 #[cfg(feature = "aws-lc-rs")]
 mod secure;
 mod support;
