@@ -3,10 +3,7 @@
 mod dial;
 mod link;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
@@ -15,7 +12,6 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio_rustls::TlsConnector;
-use tower_service::Service;
 
 pub(crate) use self::dial::Dial;
 pub(crate) use self::link::Channel;
@@ -98,20 +94,5 @@ fn name_of(host: Host<'_>) -> Result<ServerName<'static>, NoConnection> {
         Host::Name(name) => ServerName::try_from(name.strip_suffix('.').unwrap_or(name))
             .map(|name| name.to_owned())
             .map_err(|_| NoConnection::Tls("no certificate can be for such a name".to_owned())),
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = Stream;
-    type Error = NoConnection;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, NoConnection>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NoConnection>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connector = self.clone();
-        Box::pin(async move { connector.connect(&uri).await })
     }
 }

@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -55,12 +54,6 @@ impl Channel {
             Self::Plain(_) => false,
             Self::Secure(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
-    }
-}
-
-impl Connection for Channel {
-    fn connected(&self) -> Connected {
-        if self.is_h2() { Connected::new().negotiated_h2() } else { Connected::new() }
     }
 }
 
