@@ -354,6 +354,8 @@ pub enum Part {
     Head,
     /// The body.
     Body,
+    /// A line of the body, or an event in it.
+    Event,
 }
 
 impl fmt::Display for Part {
@@ -361,6 +363,7 @@ impl fmt::Display for Part {
         f.write_str(match self {
             Self::Head => "head",
             Self::Body => "body",
+            Self::Event => "line or event",
         })
     }
 }

@@ -56,12 +56,16 @@ mod redact;
 mod target;
 mod values;
 
+#[cfg(feature = "driver")]
+mod driver;
 mod tool;
 
 pub use address::{AddressKind, AddressPolicy, Network, NetworkError};
 pub use client::Client;
 pub use config::{BuildError, ClientBuilder};
 pub use connect::{ByteStream, Transport};
+#[cfg(feature = "driver")]
+pub use driver::{DriverBuildError, Endpoint, Format, HttpDriver, HttpDriverBuilder, Pieces};
 pub use error::{ConnectFailure, HttpError, NotFollowed, Part, Phase};
 pub use method::Method;
 pub use pool::AddressSnapshot;

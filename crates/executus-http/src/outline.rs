@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use executus_core::secret::{Secret, Secrets};
+#[cfg(feature = "driver")]
+use executus_core::template::Part;
 use executus_core::template::Template;
 use serde_json::{Map, Value};
 
@@ -89,6 +91,29 @@ impl Outline {
         }
         Request::new(self.method, &target.url).map_err(|error| Unusable::Url(error.into()))?;
         self.fill(values, None).map(drop).map_err(Unusable::Header)
+    }
+
+    /// Its URL without the query and without user and password, places by their names.
+    #[cfg(feature = "driver")]
+    pub(crate) fn shown(&self) -> String {
+        let url: String = self
+            .url
+            .parts()
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) => text.clone(),
+                Part::Place(name) => format!("{{{name}}}"),
+            })
+            .collect();
+        let url = url.split(['?', '#']).next().unwrap_or_default();
+        match url.split_once("://") {
+            Some((scheme, rest)) => {
+                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                let host = authority.rsplit('@').next().unwrap_or_default();
+                format!("{scheme}://{host}{path}")
+            }
+            None => url.to_owned(),
+        }
     }
 
     /// The secrets of its header fields.

@@ -102,6 +102,11 @@ impl Response {
         &self.head.headers
     }
 
+    #[cfg(feature = "driver")]
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The first value of a header field, if it is ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -40,6 +40,18 @@ pub(crate) enum NoTarget {
     Request(HttpError),
 }
 
+impl NoTarget {
+    /// What is wrong, in words.
+    pub(crate) fn said(self) -> String {
+        match self {
+            Self::Value(ToolError::Arguments { message }) => message,
+            Self::Value(other) => other.to_string(),
+            Self::Open(name) => format!("`{name}` cannot be passed: it chooses the server"),
+            Self::Request(error) => error.to_string(),
+        }
+    }
+}
+
 impl From<HttpError> for NoTarget {
     fn from(error: HttpError) -> Self {
         Self::Request(error)

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use executus_core::text::{bounded_to, scrub};
-use http::header;
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::Response;
-use crate::error::{HttpError, NotFollowed, Part};
+use crate::error::{HttpError, Part};
 use crate::json;
 use crate::text::{lossy, printable};
 
@@ -24,22 +23,13 @@ impl Response {
     /// This response, if its status is 200 to 299.
     ///
     /// # Errors
-    /// [`HttpError::Redirect`] for a status that redirects and says where, [`HttpError::Status`]
-    /// for any other. At most 512 bytes of the body are taken for it, and at most 2 s.
+    /// [`HttpError::Status`] for any other, a redirect that was not followed too. At most 512 bytes
+    /// of the body are taken for it, and at most 2 s.
     pub async fn success(self) -> Result<Self, HttpError> {
         if self.is_success() {
             return Ok(self);
         }
-        let (status, address) = (self.status(), self.address.clone());
-        if let Some(location) = self.header(header::LOCATION.as_str())
-            && self.head.status.is_redirection()
-        {
-            let target = location.split(['?', '#']).next().unwrap_or_default();
-            let target = bounded_to(printable(without_user(target)), 512);
-            let reason = NotFollowed::NotAsked;
-            return Err(HttpError::Redirect { address, status, target, reason });
-        }
-        let reason = self.reason();
+        let (status, reason, address) = (self.status(), self.reason(), self.address.clone());
         let said = self.said().await;
         Err(HttpError::Status { address, status, reason, said })
     }
@@ -109,6 +99,14 @@ impl Response {
             let message = error.to_string();
             unread(address, content_type, is_json, message, &bytes)
         })
+    }
+
+    /// The error for a piece of the body that is not the JSON that was expected.
+    #[cfg(feature = "driver")]
+    pub(crate) fn unread(&self, message: String, piece: &[u8]) -> HttpError {
+        let (address, content_type) = (self.address.clone(), self.content_type.clone());
+        // Lines and events have media types of their own.
+        unread(address, content_type, true, message, piece)
     }
 
     /// Whether the body is said to be JSON.
@@ -197,12 +195,4 @@ fn said(bytes: &[u8], cut: bool) -> String {
     let end = text.char_indices().nth(SAID).map_or(text.len(), |(at, _)| at);
     let mark = if (cut || end < text.len()) && end > 0 { "… [cut]" } else { "" };
     format!("{}{mark}", &text[..end])
-}
-
-/// An address without user and password.
-fn without_user(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("//") else { return address.to_owned() };
-    let (authority, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}//{host}{path}")
 }

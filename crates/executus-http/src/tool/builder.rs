@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use executus_core::secret::{Secret, Secrets};
-use executus_core::{Template, ToolError, ToolSpec};
+use executus_core::{Template, ToolSpec};
 use serde_json::{Map, Value};
 
 use super::error::ToolBuildError;
@@ -107,12 +107,12 @@ impl HttpToolBuilder {
             let tool = name();
             match what {
                 Unusable::Url(NoTarget::Open(name)) => ToolBuildError::OpenAddress { tool, name },
-                Unusable::Url(error) => ToolBuildError::Url { tool, message: said(error) },
+                Unusable::Url(error) => ToolBuildError::Url { tool, message: error.said() },
                 Unusable::Fragment => {
                     let message = "the URL has a `#`; what follows it is never sent".to_owned();
                     ToolBuildError::Url { tool, message }
                 }
-                Unusable::Header(error) => ToolBuildError::Header { tool, message: said(error) },
+                Unusable::Header(error) => ToolBuildError::Header { tool, message: error.said() },
             }
         })?;
         let is_placed = |name: &str| tool.outline.places().any(|place| place == name);
@@ -123,15 +123,5 @@ impl HttpToolBuilder {
         // The tool ends its request itself; the executor's limit stands behind it.
         tool.spec.timeout = tool.timeout.map(|limit| limit.saturating_add(LAST_WORD));
         Ok(tool)
-    }
-}
-
-/// What is wrong, where nobody has passed an argument yet.
-fn said(error: NoTarget) -> String {
-    match error {
-        NoTarget::Value(ToolError::Arguments { message }) => message,
-        NoTarget::Value(other) => other.to_string(),
-        NoTarget::Open(name) => format!("`{name}` cannot be passed"),
-        NoTarget::Request(error) => error.to_string(),
     }
 }
