@@ -8,7 +8,7 @@ use executus_core::memory::{
     FanOutAudit, MemoryAudit, MemoryBudget, MemoryCheckpointer, MemoryDelivery,
 };
 use executus_core::port::{
-    Account, Accounts, Amounts, Budget, Checkpointer, Critic, Delivery, EntryKind, Limit, Palette,
+    Account, Accounts, Budget, Checkpointer, Critic, Delivery, EntryKind, Limit, Palette,
 };
 use executus_core::{HoldId, Reply, RunId, Timestamp, Toolbox};
 use executus_testkit::conformance::{
@@ -56,9 +56,19 @@ async fn a_fan_out_conforms() {
     conformance::audit(&fan, &AuditView(two)).await;
 }
 
-struct BudgetView {
-    budget: MemoryBudget,
-    lease: Option<Duration>,
+pub(crate) struct BudgetView {
+    pub(crate) budget: MemoryBudget,
+    pub(crate) lease: Option<Duration>,
+    pub(crate) window: Duration,
+    /// Whether the runtime's clock is paused.
+    pub(crate) paused: bool,
+}
+
+impl BudgetView {
+    /// Of a budget without leases, under a paused clock.
+    pub(crate) fn paused(budget: MemoryBudget) -> Self {
+        Self { budget, lease: None, window: Duration::from_secs(6), paused: true }
+    }
 }
 
 #[async_trait]
@@ -80,13 +90,20 @@ impl BudgetProbe for BudgetView {
     }
 
     async fn advance(&self, by: Duration) {
-        tokio::time::sleep(by).await;
+        match self.paused {
+            true => tokio::time::advance(by).await,
+            false => tokio::time::sleep(by).await,
+        }
     }
 
     async fn abandon(&self, _: &HoldId) {}
 
     fn lease(&self) -> Option<Duration> {
         self.lease
+    }
+
+    fn window(&self) -> Duration {
+        self.window
     }
 }
 
@@ -96,15 +113,24 @@ async fn the_budget_in_memory_conforms() {
     let lease = Duration::from_secs(30);
     let budget = MemoryBudget::unlimited().with_lease(lease);
     let port: Arc<dyn Budget> = Arc::new(budget.clone());
-    conformance::budget(&port, &BudgetView { budget, lease: Some(lease) }).await;
+    conformance::budget(&port, &BudgetView { lease: Some(lease), ..BudgetView::paused(budget) })
+        .await;
 }
 
-/// B1 B2: the same with reservers on several threads.
+/// B1 B2 B8: the same with reservers on several threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_budget_in_memory_conforms_on_threads() {
     let budget = MemoryBudget::unlimited();
     let port: Arc<dyn Budget> = Arc::new(budget.clone());
-    conformance::budget(&port, &BudgetView { budget, lease: None }).await;
+    conformance::budget(
+        &port,
+        &BudgetView {
+            window: Duration::from_millis(300),
+            paused: false,
+            ..BudgetView::paused(budget)
+        },
+    )
+    .await;
 }
 
 struct CheckpointView(MemoryCheckpointer);

@@ -38,10 +38,8 @@ pub trait BudgetProbe: Send + Sync {
     /// After which time an abandoned hold comes back; `None` when holders cannot die alone.
     fn lease(&self) -> Option<Duration>;
 
-    /// The length of window to test with: real time passes in some stores.
-    fn window(&self) -> Duration {
-        Duration::from_secs(3)
-    }
+    /// The length of window to test with, in whole milliseconds: short where real time passes.
+    fn window(&self) -> Duration;
 }
 
 /// Runs all guarantees of a budget.

@@ -104,6 +104,10 @@ impl BudgetProbe for LateView {
     fn lease(&self) -> Option<Duration> {
         None
     }
+
+    fn window(&self) -> Duration {
+        Duration::from_secs(3)
+    }
 }
 
 /// B1: checking first and counting later is found.
@@ -184,7 +188,7 @@ async fn twisted_budgets_are_found() {
     ] {
         let complaint = complaint(async move {
             let inner = MemoryBudget::unlimited();
-            let view = BudgetView { budget: inner.clone(), lease: None };
+            let view = BudgetView::paused(inner.clone());
             let port: Arc<dyn Budget> = Arc::new(Twisted { inner, twist });
             conformance::budget(&port, &view).await;
         });
