@@ -48,8 +48,9 @@ impl Breaker {
     /// `[0, 1)`.
     ///
     /// A closed circuit learns the samples, and opens when they trip it or when the process had
-    /// opened its own. One that is open or dormant learns nothing: what was seen before is late,
-    /// and the next probe will tell. A probe that its owner lost sight of is given back.
+    /// opened its own. Any other learns nothing of samples: they are late, and its next probe will
+    /// tell. It goes as far as the process had gone whose own probes failed more often. A probe
+    /// that its owner lost sight of is given back.
     pub fn merge(
         &mut self,
         now: Timestamp,
@@ -69,12 +70,24 @@ impl Breaker {
             self.probe = None;
         }
         if self.state == State::Closed {
-            self.learn(now, policy, absence, draw);
+            self.learn(now, policy, absence);
+        }
+        let standing = &absence.standing;
+        let worse = match self.state {
+            State::Closed => true,
+            State::Open | State::Dormant => standing.probe_count >= self.since_opening,
+        };
+        if standing.state != State::Closed && worse {
+            self.failures = self.failures.max(standing.failure_count);
+            self.leave(standing.state, now.after(standing.next_probe.min(policy.dormant)));
+            self.since_opening = standing.probe_count.saturating_add(1);
+        } else if self.state == State::Closed && absence.trailing > 0 && self.trips(now, policy) {
+            self.open(now, policy, 1, draw);
         }
         self.change(now, from, true)
     }
 
-    fn learn(&mut self, now: Timestamp, policy: &Policy, absence: &Absence, draw: f64) {
+    fn learn(&mut self, now: Timestamp, policy: &Policy, absence: &Absence) {
         if let Some(window) = policy.window {
             for sample in &absence.samples {
                 let at = now.before(sample.age);
@@ -83,14 +96,5 @@ impl Breaker {
         }
         let before = if absence.answered { 0 } else { self.failures };
         self.failures = before.saturating_add(absence.trailing);
-        let standing = &absence.standing;
-        if standing.state != State::Closed {
-            let failures = self.failures.max(standing.failure_count);
-            self.leave(standing.state, now.after(standing.next_probe.min(policy.dormant)));
-            self.failures = failures;
-            self.since_opening = standing.probe_count.saturating_add(1);
-        } else if absence.trailing > 0 && self.trips(now, policy) {
-            self.open(now, policy, 1, draw);
-        }
     }
 }
