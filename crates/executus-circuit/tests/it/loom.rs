@@ -1,6 +1,6 @@
 //! The place of a probe, over all interleavings of threads that a model checker finds.
 //!
-//! Run by `RUSTFLAGS="--cfg executus_loom" cargo test -p executus-circuit --release --test it`.
+//! Run by `RUSTFLAGS="--cfg executus_loom" cargo test -p executus-circuit --test it`.
 
 use std::future::Future;
 use std::pin::pin;
@@ -57,10 +57,10 @@ fn hold(permit: &Permit, holders: &AtomicUsize) {
 /// CB-10, CB-12: threads that claim the place and give it back, by a drop or a word.
 #[test]
 fn one_holds_the_place_and_all_give_it_back() {
-    model(3, || {
+    model(4, || {
         let circuit = half_open();
         let holders = Arc::new(AtomicUsize::new(0));
-        let threads: Vec<_> = [Some(Outcome::Neutral), None]
+        let threads: Vec<_> = [Some(Outcome::Neutral), None, Some(Outcome::Neutral)]
             .into_iter()
             .map(|end| {
                 let (circuit, holders) = (circuit.clone(), holders.clone());
@@ -87,7 +87,7 @@ fn one_holds_the_place_and_all_give_it_back() {
 /// CB-11: a probe that closes, beside one that asks: asked before it is refused, after it passes.
 #[test]
 fn a_probe_that_closes_is_seen_whole() {
-    model(3, || {
+    model(4, || {
         let circuit = half_open();
         let probe = now(circuit.acquire()).unwrap();
         let asking = {
@@ -106,7 +106,7 @@ fn a_probe_that_closes_is_seen_whole() {
 /// CB-15: of two failures that race to make it dormant, one is told.
 #[test]
 fn one_of_two_is_told() {
-    model(3, || {
+    model(4, || {
         let told = Arc::new(AtomicUsize::new(0));
         let policy =
             Policy::builder().consecutive(1).dormant(1, Duration::from_secs(60)).build().unwrap();
