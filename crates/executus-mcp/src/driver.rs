@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use executus_capability::driver::{Driver, DriverError, DriverRequest, StreamingDriver};
-use executus_core::Effect;
 use serde_json::{Value, json};
 
 use crate::call;
@@ -18,20 +17,14 @@ use crate::server::McpServer;
 /// The operation of a request names the tool: by what [`operation`](McpDriverBuilder::operation)
 /// says, and nothing else is called. The argument `operation` that named it does not go to the
 /// server. **Result**: the structured content, or the text as `{"text": …}` where there is none;
-/// pictures, sounds and files are not kept. A tool that says that it failed is a failed attempt.
-/// **Effect**: what the operation was given; where nothing was said, a call is made again only if it
-/// had certainly not reached the server.
+/// pictures, sounds and files are not kept. A tool that says that it failed is a failed attempt, a
+/// connection that was lost a dropped one. **Effect**: the capability's; what the server says of its
+/// tools does not count here.
 #[derive(Clone)]
 pub struct McpDriver {
     id: Arc<str>,
     server: McpServer,
-    operations: Arc<BTreeMap<String, Operation>>,
-}
-
-#[derive(Debug, Clone)]
-struct Operation {
-    tool: String,
-    effect: Effect,
+    operations: Arc<BTreeMap<String, String>>,
 }
 
 impl McpDriver {
@@ -55,26 +48,15 @@ impl fmt::Debug for McpDriver {
 pub struct McpDriverBuilder {
     id: Arc<str>,
     server: McpServer,
-    operations: BTreeMap<String, Operation>,
+    operations: BTreeMap<String, String>,
 }
 
 impl McpDriverBuilder {
     /// Performs this operation, which is a capability's id or what its requests call it, by this
-    /// tool, by the name that the server gives it. Every call counts.
+    /// tool, by the name that the server gives it.
     #[must_use]
-    pub fn operation(self, operation: impl Into<String>, tool: impl Into<String>) -> Self {
-        self.operation_with(operation, tool, Effect::Once)
-    }
-
-    /// The same with what performing it twice would do.
-    #[must_use]
-    pub fn operation_with(
-        mut self,
-        operation: impl Into<String>,
-        tool: impl Into<String>,
-        effect: Effect,
-    ) -> Self {
-        self.operations.insert(operation.into(), Operation { tool: tool.into(), effect });
+    pub fn operation(mut self, operation: impl Into<String>, tool: impl Into<String>) -> Self {
+        self.operations.insert(operation.into(), tool.into());
         self
     }
 
@@ -92,7 +74,7 @@ impl Driver for McpDriver {
     }
 
     async fn execute(&self, request: &DriverRequest) -> Result<Value, DriverError> {
-        let Some(operation) = self.operations.get(&*request.operation) else {
+        let Some(tool) = self.operations.get(&*request.operation) else {
             return Err(DriverError::NoOperation {
                 driver: self.id.to_string(),
                 operation: request.operation.to_string(),
@@ -109,8 +91,8 @@ impl Driver for McpDriver {
                 context.progress(said);
             }
         };
-        let Operation { tool, effect } = operation;
-        match call::perform(&self.server.0, tool, &args, *effect, &progress).await {
+        let effect = request.capability.effect();
+        match call::perform(&self.server.0, tool, &args, effect, &progress).await {
             Ok(output) => Ok(output.data.unwrap_or_else(|| json!({"text": output.text}))),
             Err(error) => Err(failed(&error)),
         }
