@@ -28,7 +28,7 @@ mod verdict;
 mod window;
 
 pub(crate) use self::base::Base;
-pub(crate) use self::body::Body;
+pub(crate) use self::body::{Body, Watch};
 pub(crate) use self::connection::Opener;
 pub(crate) use self::exchange::{Ask, Total};
 pub(crate) use self::gate::Circuits;

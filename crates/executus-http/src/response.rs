@@ -14,6 +14,7 @@ use crate::decode::source::{self, Wire};
 use crate::decode::{Coding, Decoded, Undecoded};
 use crate::error::{HttpError, Phase};
 use crate::failure;
+use crate::pool::Watch;
 use crate::text::printable;
 
 mod read;
@@ -39,6 +40,7 @@ pub struct Response {
     due: Option<Instant>,
     /// Until when the whole body must be there, and how long that is.
     total: Option<(Instant, Duration)>,
+    watch: Option<Watch>,
 }
 
 enum Body {
@@ -62,8 +64,9 @@ impl Response {
             .map(|essence| essence.trim().to_ascii_lowercase())
             .filter(|essence| !essence.is_empty());
         let idle_timeout = idle_timeout.min(NEVER);
+        let watch = wire.watch();
         let body = Body::Plain(wire);
-        Self { head, body, content_type, address, idle_timeout, due: None, total }
+        Self { head, body, content_type, address, idle_timeout, due: None, total, watch }
     }
 
     /// With its body decoded as it is read. Whoever asked for an encoding in so many words gets it.
@@ -146,7 +149,11 @@ impl Response {
             _ => (due, Phase::Idle, self.idle_timeout),
         };
         let Ok(chunk) = timeout_at(due, poll_fn(|context| self.poll_chunk(context))).await else {
-            return Err(HttpError::Timeout { phase, limit, address: self.address.clone() });
+            let late = HttpError::Timeout { phase, limit, address: self.address.clone() };
+            return Err(match &self.watch {
+                Some(watch) => watch.late(late),
+                None => late,
+            });
         };
         self.due = None;
         chunk.transpose()

@@ -1,6 +1,7 @@
 //! The body of a response, with the connection that it comes on.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use crate::error::HttpError;
 use crate::pool::connection::Sender;
 use crate::pool::host::{Host, Seat};
 
@@ -26,7 +28,7 @@ pub(crate) struct Lease {
     pub(super) sender: Sender,
     pub(super) generation: Option<u64>,
     /// Says that a shared connection is in use.
-    pub(super) users: Option<std::sync::Arc<()>>,
+    pub(super) users: Option<Arc<()>>,
     pub(super) seat: Seat,
 }
 
@@ -39,16 +41,32 @@ impl Body {
         body
     }
 
-    /// Whether the window of grace of its address is open: then what comes too late is what was
-    /// dropped.
-    pub(crate) fn is_in_grace(&self) -> bool {
-        self.lease.as_ref().is_some_and(|lease| lease.seat.host().is_in_grace(Instant::now()))
+    /// Who knows what it means that nothing more comes; `None` when all is there.
+    pub(crate) fn watch(&self) -> Option<Watch> {
+        self.lease.as_ref().map(|lease| Watch(Arc::clone(lease.seat.host())))
     }
 
     fn finish(&mut self) {
         if let Some(Lease { sender, generation, users, seat }) = self.lease.take() {
             drop(users);
             Host::give_back(sender, generation, seat);
+        }
+    }
+}
+
+/// Knows what happened at a base address meanwhile.
+#[derive(Debug)]
+pub(crate) struct Watch(Arc<Host>);
+
+impl Watch {
+    /// A limit in time has passed in the middle of a body: inside the window of grace it is told
+    /// as a drop.
+    pub(crate) fn late(&self, error: HttpError) -> HttpError {
+        match error {
+            HttpError::Timeout { address, .. } if self.0.is_in_grace(Instant::now()) => {
+                HttpError::Dropped { before_head: false, sent: true, address }
+            }
+            error => error,
         }
     }
 }
