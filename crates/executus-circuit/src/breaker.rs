@@ -126,6 +126,38 @@ impl Breaker {
         self.change(now, from, applied)
     }
 
+    /// Takes in what somebody saw who looked without asking, such as a health check. A success
+    /// closes an open circuit, a failure opens it for longer; a dormant one is left alone.
+    pub fn observe(
+        &mut self,
+        now: Timestamp,
+        policy: &Policy,
+        outcome: Outcome,
+        draw: f64,
+    ) -> Change {
+        let from = self.state;
+        let applied = match (from, outcome) {
+            (State::Dormant, _) | (_, Outcome::Neutral) => false,
+            (State::Closed, Outcome::Success) => {
+                self.succeeded(now, policy, 1);
+                true
+            }
+            (State::Closed, Outcome::Failure) => {
+                self.failed(now, policy, 1, draw);
+                true
+            }
+            (State::Open, Outcome::Success) => {
+                self.close();
+                true
+            }
+            (State::Open, Outcome::Failure) => {
+                self.probe_failed(now, policy, draw);
+                true
+            }
+        };
+        self.change(now, from, applied)
+    }
+
     /// Makes the circuit dormant by an operator's word. While it is so already, nothing changes.
     pub fn force_dormant(&mut self, now: Timestamp, policy: &Policy) -> Change {
         let from = self.state;

@@ -8,7 +8,7 @@ use executus_core::Clock;
 use executus_core::isolate;
 
 use crate::alert::OnAlert;
-use crate::breaker::Admission;
+use crate::breaker::{Admission, Outcome};
 use crate::error::{CircuitOpen, StoreError};
 use crate::key::{CircuitKey, Owner};
 use crate::policy::{Policy, PolicyError, span};
@@ -114,6 +114,19 @@ impl Circuit {
     pub async fn snapshot(&self) -> Snapshot {
         let stored = self.0.ask(|store| store.snapshot(&self.0.key)).await;
         stored.unwrap_or_else(|_| self.0.local.lock().snapshot(self.0.clock.now()))
+    }
+
+    /// Says what somebody saw who looked without asking, such as a health check: it is not refused,
+    /// and pushes an open circuit towards dormant, or closes it. While the store is away it is lost.
+    pub async fn observe(&self, outcome: Outcome) {
+        let observing = self.0.ask(|store| store.observe(&self.0.key, &self.0.policy, outcome));
+        match observing.await {
+            Ok(change) => {
+                self.0.local.lock().see(change.seen, self.0.clock.now());
+                self.0.announce(&change, false);
+            }
+            Err(error) => self.0.lost(&error),
+        }
     }
 
     /// An operator's word: the circuit is closed and its record gone, here and in the store.

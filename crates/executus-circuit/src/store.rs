@@ -52,6 +52,18 @@ pub trait CircuitStore: Send + Sync {
         times: u32,
     ) -> Result<Change, StoreError>;
 
+    /// Says what somebody saw who looked without asking; see
+    /// [`Breaker::observe`](crate::Breaker::observe).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn observe(
+        &self,
+        key: &CircuitKey,
+        policy: &Policy,
+        outcome: Outcome,
+    ) -> Result<Change, StoreError>;
+
     /// Gives a probe's place back. Never blocks and never fails; a place that could not be given
     /// back is free when its lease is over.
     fn give_back(&self, key: &CircuitKey, policy: &Policy, ticket: Ticket);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use executus_circuit::{Circuit, MemoryCircuits, Snapshot, State};
+use executus_circuit::{Circuit, MemoryCircuits, Outcome, Snapshot, State};
 
 use crate::support::{exact, fail, key, open, pass};
 
@@ -80,4 +80,40 @@ async fn a_probe_under_way_is_late_after_an_operators_word() {
     circuit.reset().await.unwrap();
     drop(probe);
     assert_eq!(circuit.snapshot().await, Snapshot::default());
+}
+
+/// HM-09
+#[tokio::test(start_paused = true)]
+async fn who_looks_without_asking_pushes_an_open_circuit_or_closes_it() {
+    let store = Arc::new(MemoryCircuits::default());
+    let circuit = Circuit::new(store.clone(), key(), exact());
+    open(&circuit).await;
+    let cooldowns = [60, 120, 240, 300, 300, 300, 300, 300];
+    for seconds in cooldowns {
+        circuit.observe(Outcome::Failure).await;
+        let seen = circuit.snapshot().await;
+        assert_eq!(
+            (seen.state, seen.cooldown_remaining),
+            (State::Open, Duration::from_secs(seconds))
+        );
+    }
+    circuit.observe(Outcome::Neutral).await;
+    assert_eq!(circuit.snapshot().await.state, State::Open);
+    circuit.observe(Outcome::Failure).await;
+    assert_eq!(circuit.snapshot().await.state, State::Dormant);
+    // Dormant is for an operator, or for a probe in an hour.
+    circuit.observe(Outcome::Success).await;
+    assert_eq!(circuit.snapshot().await.state, State::Dormant);
+    circuit.reset().await.unwrap();
+    open(&circuit).await;
+    let refused = circuit.acquire().await;
+    assert!(refused.is_err());
+    circuit.observe(Outcome::Success).await;
+    assert_eq!(circuit.snapshot().await, Snapshot::default());
+    // In a closed one it counts like a call, and a success forgets what failed.
+    circuit.observe(Outcome::Failure).await;
+    circuit.observe(Outcome::Failure).await;
+    assert_eq!(circuit.snapshot().await.failure_count, 2);
+    circuit.observe(Outcome::Success).await;
+    assert_eq!(circuit.snapshot().await.failure_count, 0);
 }

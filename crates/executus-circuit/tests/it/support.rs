@@ -123,6 +123,15 @@ impl CircuitStore for Faulty {
         self.suffer(self.inner.record(key, policy, ticket, outcome, times)).await
     }
 
+    async fn observe(
+        &self,
+        key: &CircuitKey,
+        policy: &Policy,
+        outcome: Outcome,
+    ) -> Result<Change, StoreError> {
+        self.suffer(self.inner.observe(key, policy, outcome)).await
+    }
+
     fn give_back(&self, key: &CircuitKey, policy: &Policy, ticket: Ticket) {
         let ill = *self.ill.lock();
         match ill {
