@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::process::{ChildStderr, ChildStdout};
+use tokio::task::coop::consume_budget;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -134,6 +135,9 @@ impl Running {
     /// **Cancellation**: nothing is lost; the next call goes on.
     pub(crate) async fn next_line(&mut self, stopped: impl Future<Output = ()>) -> Option<Line> {
         let mut stopped = pin!(stopped);
+        // Lines that are there already cost nothing else: a flood of them would hold the worker, and
+        // with it the clock that ends them.
+        consume_budget().await;
         if self.over.is_none() {
             let line = poll_fn(|cx| self.poll_line(cx, stopped.as_mut())).await;
             if line.is_some() {
@@ -283,6 +287,12 @@ impl Running {
                 (None, is_read) => return is_read,
             }
         }
+    }
+
+    /// Why not all of the input was written.
+    #[cfg(test)]
+    pub(crate) fn unread(&self) -> Option<io::ErrorKind> {
+        self.unread.as_ref().map(io::Error::kind)
     }
 
     /// How it ended, and what it left. To be called when there are no more lines.

@@ -19,6 +19,8 @@ use crate::processes::Processes;
 use crate::report::Report;
 
 mod lines;
+#[cfg(test)]
+mod tests;
 
 pub use lines::TaskLines;
 

@@ -43,11 +43,20 @@ pub(crate) struct Care {
     pub(crate) processes: Option<Processes>,
     /// Whether those that left its group are ended too.
     pub(crate) ends_strays: bool,
+    /// Its input comes by a socket, as some hosts give it: that one can be reset.
+    #[cfg(test)]
+    pub(crate) by_socket: bool,
 }
 
 impl Default for Care {
     fn default() -> Self {
-        Self { grace: super::TERM_GRACE, processes: None, ends_strays: false }
+        Self {
+            grace: super::TERM_GRACE,
+            processes: None,
+            ends_strays: false,
+            #[cfg(test)]
+            by_socket: false,
+        }
     }
 }
 
@@ -66,11 +75,28 @@ pub(super) fn spawn(
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
+    #[cfg(test)]
+    if start.care.by_socket {
+        return by_socket(start);
+    }
     let spawned = command.spawn();
     let mut child = spawned.map_err(|error| not_started(&start.program, command, error))?;
     let pipe = child.stdin.take();
     let feed = pipe.zip(start.input.take()).map(|(pipe, bytes)| Feed::new(pipe, bytes));
     Ok((child, feed))
+}
+
+#[cfg(test)]
+fn by_socket(start: &mut Start) -> Result<(Child, Option<Feed>), ProcessError> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (theirs, _) = listener.accept().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let ours = tokio::net::TcpStream::from_std(ours).unwrap();
+    let child = start.command.stdin(std::os::fd::OwnedFd::from(theirs)).spawn().unwrap();
+    // What is left here of the child's side would keep it open.
+    start.command.stdin(Stdio::null());
+    Ok((child, start.input.take().map(|bytes| Feed::new(ours, bytes))))
 }
 
 fn not_started(program: &str, command: &Command, source: io::Error) -> ProcessError {

@@ -1,6 +1,5 @@
 //! How children end, and that nothing of them stays.
 
-use std::process::Command;
 use std::time::Duration;
 
 use executus_core::{RunStatus, ToolError};
@@ -8,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::support::{
-    call, eventually, is_known, is_running, limited, pids, scratch, script, start, tool,
+    alone, call, eventually, is_known, is_running, limited, pids, scratch, script, start, tool,
 };
 
 #[tokio::test]
@@ -112,10 +111,5 @@ async fn many_runs() {
 
 #[test]
 fn many_runs_leave_nothing() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "ending::many_runs", "--ignored", "--test-threads=1"])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    alone("ending::many_runs");
 }

@@ -6,13 +6,7 @@ use executus_core::ToolError;
 use executus_process::OutputLimits;
 use serde_json::json;
 
-use crate::support::{call, limited, message, script, tool};
-
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
+use crate::support::{call, limited, message, resident_kib, script, tool};
 
 #[tokio::test]
 async fn an_endless_output_is_ended_by_the_timeout_in_bounded_memory() {

@@ -1,5 +1,7 @@
 //! Calls of a tool within runs, and a look at the system's processes.
 
+use std::future::Future;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +12,12 @@ use executus_core::{
     Executor, Model, ModelError, Reply, RunHandle, RunRequest, Tool, ToolError, ToolOutput,
     ToolSpec, Toolbox, Turn,
 };
-use executus_process::{ProcessTool, ProcessToolBuilder};
+use executus_process::{ProcessTool, ProcessToolBuilder, Task};
+use parking_lot::Mutex;
 use rustix::process::{Pid, test_kill_process};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// A tool `t` with one text parameter `x` and plenty of time.
 pub(crate) fn tool(argv: &[&str]) -> ProcessToolBuilder {
@@ -119,4 +123,64 @@ pub(crate) fn is_running(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
     is_known(pid) && state != Some('Z')
+}
+
+/// A task of a shell script, whose `$0` is this.
+pub(crate) fn sh(script: &str, zero: &str) -> Task {
+    Task::new("sh").args(["-c", script, zero])
+}
+
+/// More than a pipe takes, so that it is only written when somebody reads it.
+pub(crate) fn much() -> Vec<u8> {
+    vec![b'x'; 4_000_000]
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a future answers, and the lines that it wrote to the log of its thread.
+pub(crate) async fn logged<T>(future: impl Future<Output = T>) -> (T, Vec<String>) {
+    let log = Log::default();
+    let writer = log.clone();
+    let lines = tracing_subscriber::fmt().without_time().with_target(false).with_ansi(false);
+    let guard = lines.with_writer(move || writer.clone()).set_default();
+    let answer = future.await;
+    drop(guard);
+    let text = String::from_utf8(log.0.lock().clone()).unwrap();
+    (answer, text.lines().map(|line| line.trim().to_owned()).collect())
+}
+
+/// How much memory this process has had at most, in KiB.
+pub(crate) fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Runs an ignored test of this binary in a process of its own.
+pub(crate) fn alone(test: &str) {
+    alone_with(test, &[]);
+}
+
+/// The same, with these variables.
+pub(crate) fn alone_with(test: &str, variables: &[(&str, &str)]) {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .envs(variables.iter().copied())
+        .args(["--exact", test, "--ignored", "--test-threads=1", "--nocapture"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{complained}");
 }
