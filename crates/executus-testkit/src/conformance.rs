@@ -10,6 +10,7 @@
 
 mod audit;
 mod budget;
+mod caps;
 mod checkpointer;
 mod critic;
 mod delivery;
@@ -17,6 +18,7 @@ mod palette;
 
 pub use audit::{AuditProbe, audit};
 pub use budget::{BudgetProbe, budget};
+pub use caps::{CapsProbe, caps};
 pub use checkpointer::{CheckpointProbe, checkpointer};
 pub use critic::{CriticProbe, critic};
 pub use delivery::{DeliveryProbe, delivery};

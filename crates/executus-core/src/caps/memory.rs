@@ -109,6 +109,12 @@ impl MemoryCaps {
         self.lanes.lock().lanes.get(key).map_or(0, |lane| lane.at_once)
     }
 
+    /// How many keys are known: of those under way or used within the last minute, and some more.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.lanes.lock().lanes.len()
+    }
+
     /// How many wait for a key.
     #[must_use]
     pub fn waiting(&self, key: &str) -> usize {

@@ -4,6 +4,8 @@
 
 mod audit;
 mod budget_model;
+mod budgets;
+mod caps;
 mod checkpoint;
 mod conformance;
 mod critic;
