@@ -83,9 +83,8 @@ impl Breaker {
             let seen = this.snapshot(now);
             Admission::Refused { seen, retry_after: until.since(now) }
         };
-        if self.state == State::Closed {
-            let ticket = Ticket::new(self.generation, owner.clone(), false);
-            return Admission::Admitted { ticket, seen: self.snapshot(now) };
+        if let Some(admission) = self.pass(owner) {
+            return admission;
         }
         if now < self.until {
             return refused(self, self.until);
@@ -99,6 +98,18 @@ impl Breaker {
         self.probe = Some(Probe { owner: owner.clone(), until: now.after(lease) });
         let ticket = Ticket::new(self.generation, owner.clone(), true);
         Admission::Admitted { ticket, seen: self.snapshot(now) }
+    }
+
+    /// Asks whether a call may pass because the circuit is closed, which needs no clock; `None`
+    /// when it is not, and [`admit`](Self::admit) says the rest.
+    #[must_use]
+    pub fn pass(&self, owner: &Owner) -> Option<Admission> {
+        if self.state != State::Closed {
+            return None;
+        }
+        let ticket = Ticket::new(self.generation, owner.clone(), false);
+        let seen = Snapshot { failure_count: self.failures, ..Snapshot::default() };
+        Some(Admission::Admitted { ticket, seen })
     }
 
     /// Takes in how an admitted call went, `times` times; `draw` is evenly from `[0, 1)`.

@@ -122,7 +122,7 @@ impl Circuit {
         let observing = self.0.ask(|store| store.observe(&self.0.key, &self.0.policy, outcome));
         match observing.await {
             Ok(change) => {
-                self.0.local.lock().see(change.seen, self.0.clock.now());
+                self.0.local.lock().see(change.seen, &self.0.clock);
                 self.0.announce(&change, false);
             }
             Err(error) => self.0.lost(&error),
@@ -134,7 +134,7 @@ impl Circuit {
     /// # Errors
     /// [`StoreError`]: it is done here, but not in the store.
     pub async fn reset(&self) -> Result<(), StoreError> {
-        self.0.local.lock().reset(self.0.clock.now());
+        self.0.local.lock().reset();
         self.0.ask(|store| store.reset(&self.0.key)).await?;
         tracing::info!(circuit = %self.0.key, "an operator reset the circuit");
         Ok(())
@@ -148,7 +148,7 @@ impl Circuit {
         let now = self.0.clock.now();
         self.0.local.lock().force_dormant(now, &self.0.policy);
         let change = self.0.ask(|store| store.force_dormant(&self.0.key, &self.0.policy)).await?;
-        self.0.local.lock().see(change.seen, self.0.clock.now());
+        self.0.local.lock().see(change.seen, &self.0.clock);
         if change.applied {
             tracing::warn!(circuit = %self.0.key, "an operator made the circuit dormant");
         }
@@ -158,7 +158,7 @@ impl Circuit {
 
 impl Inner {
     async fn acquire(self: &Arc<Self>, lease: Duration) -> Result<Permit, CircuitOpen> {
-        let turn = self.local.lock().turn(self.clock.now(), self.retry_every);
+        let turn = self.local.lock().turn(&self.clock, self.retry_every);
         let asks = match turn {
             Turn::Store => true,
             Turn::Away => false,
@@ -172,7 +172,7 @@ impl Inner {
                     let seen = match &admission {
                         Admission::Admitted { seen, .. } | Admission::Refused { seen, .. } => *seen,
                     };
-                    self.local.lock().see(seen, self.clock.now());
+                    self.local.lock().see(seen, &self.clock);
                     if turn == Turn::Try && self.local.lock().come_back() {
                         tracing::info!(circuit = %self.key, "the circuit store is back");
                     }

@@ -163,7 +163,9 @@ impl CircuitStore for MemoryCircuits {
             let ticket = Ticket::new(floor, owner.clone(), false);
             return Ok(Admission::Admitted { ticket, seen: Snapshot::default() });
         };
-        Ok(breaker.admit(self.0.clock.now(), owner, lease))
+        // What happens at each call reads no clock.
+        let passed = breaker.pass(owner);
+        Ok(passed.unwrap_or_else(|| breaker.admit(self.0.clock.now(), owner, lease)))
     }
 
     async fn record(
@@ -174,28 +176,20 @@ impl CircuitStore for MemoryCircuits {
         outcome: Outcome,
         times: u32,
     ) -> Result<Change, StoreError> {
-        let draw = fastrand::f64();
+        let draw = if outcome == Outcome::Failure { fastrand::f64() } else { 0.0 };
         let mut shard = self.shard(key);
         let now = self.0.clock.now();
+        if let Some(breaker) = shard.circuits.get_mut(key) {
+            return Ok(breaker.record(now, policy, ticket, outcome, times, draw));
+        }
         // What is late, or says nothing, makes no record.
-        let speaks = ticket.generation() == shard.floor && outcome != Outcome::Neutral;
-        if !speaks && !shard.circuits.contains_key(key) {
-            let applied = ticket.generation() == shard.floor;
+        let applied = ticket.generation() == shard.floor;
+        if !applied || outcome == Outcome::Neutral {
             let (from, seen) = (State::Closed, Snapshot::default());
             return Ok(Change { applied, from, seen, became_dormant: false });
         }
         let breaker = shard.record_of(key, now, policy);
         Ok(breaker.record(now, policy, ticket, outcome, times, draw))
-    }
-
-    async fn observe(
-        &self,
-        key: &CircuitKey,
-        policy: &Policy,
-        outcome: Outcome,
-    ) -> Result<Change, StoreError> {
-        let draw = fastrand::f64();
-        Ok(self.change(key, policy, |breaker, now| breaker.observe(now, policy, outcome, draw)))
     }
 
     fn give_back(&self, key: &CircuitKey, policy: &Policy, ticket: Ticket) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use executus_core::Timestamp;
+use executus_core::{Clock, Timestamp};
 
 use crate::breaker::{Absence, Admission, Aged, Breaker, Change, Outcome, Ticket};
 use crate::key::Owner;
@@ -95,13 +95,19 @@ impl Local {
 
     /// Whose turn it is. One that gets [`Turn::Try`] tells the store what it missed, and then
     /// calls [`rest`](Self::rest).
-    pub(super) fn turn(&mut self, now: Timestamp, retry_every: Duration) -> Turn {
+    pub(super) fn turn(&mut self, clock: &Clock, retry_every: Duration) -> Turn {
         let something_to_tell = self.has_news();
         match &mut self.away {
             None if something_to_tell && !self.busy => {}
+            // What happens at each call reads no clock.
             None => return Turn::Store,
-            Some(away) if self.busy || now < away.retry_at => return Turn::Away,
-            Some(away) => away.retry_at = now.after(retry_every),
+            Some(away) => {
+                let now = clock.now();
+                if self.busy || now < away.retry_at {
+                    return Turn::Away;
+                }
+                away.retry_at = now.after(retry_every);
+            }
         }
         self.busy = true;
         Turn::Try
@@ -124,9 +130,12 @@ impl Local {
     }
 
     /// The circuit as the store has it.
-    pub(super) fn see(&mut self, seen: Snapshot, now: Timestamp) {
+    pub(super) fn see(&mut self, seen: Snapshot, clock: &Clock) {
+        // A closed circuit does not age.
+        if seen.state != State::Closed {
+            self.seen_at = clock.now();
+        }
         self.seen = seen;
-        self.seen_at = now;
     }
 
     /// The store is back.
@@ -259,14 +268,14 @@ impl Local {
         self.telling.take().is_some_and(|telling| telling.tally.alerted)
     }
 
-    pub(super) fn reset(&mut self, now: Timestamp) {
+    pub(super) fn reset(&mut self) {
         if let Some(away) = &mut self.away {
             away.breaker = Breaker::starting_at(away.breaker.generation() + 1);
             away.tripped = false;
         }
         self.tally = Tally::default();
         self.telling = None;
-        self.see(Snapshot::default(), now);
+        self.seen = Snapshot::default();
     }
 
     pub(super) fn force_dormant(&mut self, now: Timestamp, policy: &Policy) {

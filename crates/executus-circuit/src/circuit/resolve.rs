@@ -33,7 +33,7 @@ impl Inner {
                     .await;
                 match recorded {
                     Ok(change) => {
-                        self.local.lock().see(change.seen, self.clock.now());
+                        self.local.lock().see(change.seen, &self.clock);
                         self.announce(&change, false);
                         return;
                     }
@@ -83,7 +83,7 @@ impl Inner {
             match self.ask(|store| store.merge(&self.key, &self.policy, &absence)).await {
                 Ok(change) => {
                     let alerted = self.local.lock().told();
-                    self.local.lock().see(change.seen, self.clock.now());
+                    self.local.lock().see(change.seen, &self.clock);
                     let became_dormant = change.became_dormant && !alerted;
                     self.announce(&Change { became_dormant, ..change }, false);
                 }
