@@ -192,6 +192,16 @@ impl CircuitStore for MemoryCircuits {
         Ok(breaker.record(now, policy, ticket, outcome, times, draw))
     }
 
+    async fn observe(
+        &self,
+        key: &CircuitKey,
+        policy: &Policy,
+        outcome: Outcome,
+    ) -> Result<Change, StoreError> {
+        let draw = fastrand::f64();
+        Ok(self.change(key, policy, |breaker, now| breaker.observe(now, policy, outcome, draw)))
+    }
+
     fn give_back(&self, key: &CircuitKey, policy: &Policy, ticket: Ticket) {
         let mut shard = self.shard(key);
         let now = self.0.clock.now();
