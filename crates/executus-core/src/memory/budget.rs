@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use crate::id::{HoldId, RunId};
 use crate::port::budget::{Account, Accounts, Amounts, Budget, BudgetError, Claim, Limit};
@@ -78,11 +77,13 @@ impl MemoryBudget {
         Self { ledger: Arc::new(Mutex::new(ledger)), accounts: Accounts::caller() }
     }
 
-    /// Holds end when they are neither renewed nor charged for this long. Without a lease they
+    /// Holds end when they are neither renewed nor charged for this long, in whole milliseconds and
+    /// at least one. Without a lease they
     /// last until they are settled or released, which suits a budget that dies with its holders.
     #[must_use]
     pub fn with_lease(self, lease: Duration) -> Self {
-        self.ledger.lock().lease = Some(lease);
+        let ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.ledger.lock().lease = Some(Duration::from_millis(ms));
         self
     }
 
@@ -126,8 +127,8 @@ impl MemoryBudget {
     /// What stands in an account, by its key: a caller's id, or what the host named.
     #[must_use]
     pub fn account(&self, account: &str) -> Account {
-        let now = Instant::now();
         let mut ledger = self.ledger.lock();
+        let now = ledger.now();
         ledger.lapse(now);
         ledger.account(now, account)
     }
@@ -136,7 +137,8 @@ impl MemoryBudget {
     #[must_use]
     pub fn holds(&self) -> Vec<HeldAmounts> {
         let mut ledger = self.ledger.lock();
-        ledger.lapse(Instant::now());
+        let now = ledger.now();
+        ledger.lapse(now);
         ledger.holds()
     }
 
@@ -150,7 +152,7 @@ impl MemoryBudget {
     /// The time by which windows and leases are counted.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.ledger.lock().clock.now()
+        self.ledger.lock().now()
     }
 }
 
@@ -163,29 +165,29 @@ impl Budget for MemoryBudget {
         ask: Amounts,
     ) -> Result<(), BudgetError> {
         let accounts = self.accounts.of(&Claim::new(hold, caller))?;
-        let now = Instant::now();
         let mut ledger = self.ledger.lock();
+        let now = ledger.now();
         ledger.lapse(now);
         ledger.reserve(now, hold, &accounts, ask)
     }
 
     async fn charge(&self, hold: &HoldId, line: &RunId, total: Amounts) -> Result<(), BudgetError> {
-        let now = Instant::now();
         let mut ledger = self.ledger.lock();
+        let now = ledger.now();
         ledger.lapse(now);
         ledger.charge(now, hold, line, total)
     }
 
     async fn settle(&self, hold: &HoldId, spent: Amounts) -> Result<(), BudgetError> {
-        let now = Instant::now();
         let mut ledger = self.ledger.lock();
+        let now = ledger.now();
         ledger.lapse(now);
         ledger.settle(now, hold, spent)
     }
 
     async fn release(&self, hold: &HoldId) -> Result<(), BudgetError> {
-        let now = Instant::now();
         let mut ledger = self.ledger.lock();
+        let now = ledger.now();
         ledger.lapse(now);
         ledger.release(now, hold);
         Ok(())

@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::HeldAmounts;
 use super::book::Book;
 use super::lines::Lines;
 use crate::id::{HoldId, RunId};
 use crate::port::budget::{Account, Amounts, BudgetError, Limit};
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
 /// How many ended holds are remembered: tombstones, so that a late answer finds its hold closed.
 const ENDED: usize = 10_000;
@@ -27,7 +25,7 @@ pub(super) struct Ledger {
     books: HashMap<Arc<str>, Book>,
     holds: HashMap<HoldId, Hold>,
     /// When holds lapse, the next one first; the number tells equal instants apart.
-    leases: BTreeMap<(Instant, u64), HoldId>,
+    leases: BTreeMap<(Timestamp, u64), HoldId>,
     leases_made: u64,
     ended: HashMap<HoldId, Ended>,
     /// Ended holds, oldest first.
@@ -39,7 +37,7 @@ struct Hold {
     accounts: Keys,
     held: Amounts,
     lines: Lines,
-    lease: Option<(Instant, u64)>,
+    lease: Option<(Timestamp, u64)>,
 }
 
 #[derive(Debug)]
@@ -65,12 +63,16 @@ impl Ledger {
         }
     }
 
+    /// Now, in the whole milliseconds that windows and leases are counted in.
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now().as_millis())
+    }
+
     pub(super) fn set_limits(&mut self, account: Arc<str>, limits: Vec<Limit>) {
         self.book(&account).set_limits(limits);
     }
 
-    pub(super) fn account(&self, now: Instant, account: &str) -> Account {
-        let now = self.clock.at(now);
+    pub(super) fn account(&self, now: Timestamp, account: &str) -> Account {
         match self.books.get(account) {
             Some(book) => book.account(now),
             None => Book::new(&self.default_limits).account(now),
@@ -89,7 +91,7 @@ impl Ledger {
             accounts: hold.accounts.clone(),
             held: hold.held,
             charged: hold.lines.sum(),
-            until: hold.lease.map(|(at, _)| self.clock.at(at)),
+            until: hold.lease.map(|(at, _)| at),
         });
         holds.collect()
     }
@@ -102,13 +104,12 @@ impl Ledger {
     }
 
     /// Whether every account covers `more`: all or nothing.
-    fn cover(&mut self, now: Instant, accounts: &Keys, more: Amounts) -> Result<(), BudgetError> {
+    fn cover(&mut self, now: Timestamp, accounts: &Keys, more: Amounts) -> Result<(), BudgetError> {
         if more == Amounts::default() {
             return Ok(());
         }
-        let at = self.clock.at(now);
         for account in accounts {
-            self.book(account).covers(account, more, at)?;
+            self.book(account).covers(account, more, now)?;
         }
         for account in accounts {
             self.book(account).hold(more);
@@ -118,7 +119,7 @@ impl Ledger {
 
     pub(super) fn reserve(
         &mut self,
-        now: Instant,
+        now: Timestamp,
         id: &HoldId,
         accounts: &Keys,
         ask: Amounts,
@@ -147,7 +148,7 @@ impl Ledger {
 
     pub(super) fn charge(
         &mut self,
-        now: Instant,
+        now: Timestamp,
         id: &HoldId,
         line: &RunId,
         total: Amounts,
@@ -174,7 +175,7 @@ impl Ledger {
 
     pub(super) fn settle(
         &mut self,
-        now: Instant,
+        now: Timestamp,
         id: &HoldId,
         spent: Amounts,
     ) -> Result<(), BudgetError> {
@@ -202,7 +203,7 @@ impl Ledger {
         }
     }
 
-    pub(super) fn release(&mut self, now: Instant, id: &HoldId) {
+    pub(super) fn release(&mut self, now: Timestamp, id: &HoldId) {
         if let Some(hold) = self.take(id) {
             let counted = hold.lines.sum().lasting();
             self.spend(now, &hold.accounts, counted, Amounts::default());
@@ -221,7 +222,7 @@ impl Ledger {
     }
 
     /// Ends the holds whose lease has run out; what was charged counts from that moment.
-    pub(super) fn lapse(&mut self, now: Instant) {
+    pub(super) fn lapse(&mut self, now: Timestamp) {
         while let Some(((at, _), id)) = self.leases.first_key_value() {
             let (at, id) = (*at, id.clone());
             if at > now {
@@ -236,8 +237,7 @@ impl Ledger {
         }
     }
 
-    fn spend(&mut self, at: Instant, accounts: &Keys, spent: Amounts, overrun: Amounts) {
-        let at = self.clock.at(at);
+    fn spend(&mut self, at: Timestamp, accounts: &Keys, spent: Amounts, overrun: Amounts) {
         for account in accounts {
             self.book(account).spend(at, spent, overrun);
         }
@@ -255,13 +255,13 @@ impl Ledger {
         Some(hold)
     }
 
-    fn renew(&mut self, now: Instant, id: &HoldId) {
+    fn renew(&mut self, now: Timestamp, id: &HoldId) {
         let (Some(lease), Some(hold)) = (self.lease, self.holds.get_mut(id)) else { return };
         if let Some(old) = hold.lease.take() {
             self.leases.remove(&old);
         }
         self.leases_made += 1;
-        let key = (now + lease, self.leases_made);
+        let key = (now.after(lease), self.leases_made);
         hold.lease = Some(key);
         self.leases.insert(key, id.clone());
     }
