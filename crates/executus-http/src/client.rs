@@ -75,6 +75,19 @@ impl Client {
         self.0.pool.close(grace).await
     }
 
+    /// One with the same settings and nothing in common: no connection, no window, no circuit.
+    pub(crate) fn apart(&self) -> Self {
+        let inner = &self.0;
+        Self(Arc::new(Inner {
+            pool: inner.pool.apart(),
+            user_agent: inner.user_agent.clone(),
+            headers_timeout: inner.headers_timeout,
+            idle_timeout: inner.idle_timeout,
+            total_timeout: inner.total_timeout,
+            retries: None,
+        }))
+    }
+
     /// What there is to each base address now.
     #[must_use]
     pub fn snapshot(&self) -> Vec<AddressSnapshot> {

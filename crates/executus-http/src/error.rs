@@ -136,6 +136,8 @@ pub enum HttpError {
     #[error("{address} closed the connection {}",
         if *before_head { "without an answer" } else { "in the middle of its answer" })]
     Dropped {
+        /// How it ended.
+        kind: DropKind,
         /// Whether nothing of the response had come yet.
         before_head: bool,
         /// Whether any of the request can have left.
@@ -267,6 +269,20 @@ impl HttpError {
     pub(crate) fn request(message: impl Into<String>) -> Self {
         Self::Request { message: message.into() }
     }
+}
+
+/// How a connection was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropKind {
+    /// It was closed.
+    Closed,
+    /// It was reset.
+    Reset,
+    /// It was closed for writing.
+    BrokenPipe,
+    /// Another one to the same server was dropped just before, and this failed in its wake.
+    Wake,
 }
 
 /// Why there is no connection.

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::address::Refused;
 use crate::connect::NoConnection;
-use crate::error::{ConnectFailure, HttpError, Part, Phase};
+use crate::error::{ConnectFailure, DropKind, HttpError, Part, Phase};
 
 /// A request that got no response.
 #[derive(Debug)]
@@ -41,18 +41,21 @@ impl Unanswered<'_> {
         let hyper = find::<hyper::Error>(error);
         // A kept connection that was closed before it took the request: hyper gave it back whole.
         if hyper.is_some_and(hyper::Error::is_canceled) {
-            return HttpError::Dropped { before_head: true, sent: false, address };
+            let kind = DropKind::Closed;
+            return HttpError::Dropped { kind, before_head: true, sent: false, address };
         }
         match broken(error) {
             Broken::Head => {
                 HttpError::TooLarge { part: Part::Head, limit: self.max_header_bytes, address }
             }
-            Broken::Dropped if !self.sent => HttpError::Connect {
+            Broken::Dropped(_) if !self.sent => HttpError::Connect {
                 address,
                 failure: ConnectFailure::Closed,
                 message: "it was closed before the request was sent".to_owned(),
             },
-            Broken::Dropped => HttpError::Dropped { before_head: true, sent: true, address },
+            Broken::Dropped(kind) => {
+                HttpError::Dropped { kind, before_head: true, sent: true, address }
+            }
             Broken::Protocol(message) => HttpError::Protocol { address, message, sent: self.sent },
         }
     }
@@ -62,7 +65,9 @@ impl Unanswered<'_> {
 pub(crate) fn of_body(error: &hyper::Error, address: &str) -> HttpError {
     let address = address.to_owned();
     match broken(error) {
-        Broken::Dropped => HttpError::Dropped { before_head: false, sent: true, address },
+        Broken::Dropped(kind) => {
+            HttpError::Dropped { kind, before_head: false, sent: true, address }
+        }
         Broken::Protocol(message) => HttpError::Protocol { address, message, sent: true },
         Broken::Head => {
             let message = "the fields behind its body are too large".to_owned();
@@ -72,7 +77,7 @@ pub(crate) fn of_body(error: &hyper::Error, address: &str) -> HttpError {
 }
 
 enum Broken {
-    Dropped,
+    Dropped(DropKind),
     /// The head is too large.
     Head,
     Protocol(String),
@@ -82,7 +87,7 @@ fn broken(error: &(dyn Error + 'static)) -> Broken {
     let hyper = find::<hyper::Error>(error);
     if let Some(hyper) = hyper {
         if hyper.is_incomplete_message() || hyper.is_closed() {
-            return Broken::Dropped;
+            return Broken::Dropped(drop_kind(error));
         }
         if hyper.is_parse() {
             // Its accessor for this comes with the server's features only.
@@ -103,8 +108,8 @@ fn broken(error: &(dyn Error + 'static)) -> Broken {
                 | h2::Reason::INTERNAL_ERROR
                 | h2::Reason::REFUSED_STREAM
                 | h2::Reason::ENHANCE_YOUR_CALM,
-            ) => Broken::Dropped,
-            None if error.is_io() => Broken::Dropped,
+            ) => Broken::Dropped(DropKind::Closed),
+            None if error.is_io() => Broken::Dropped(drop_kind(error)),
             Some(_) | None => Broken::Protocol(error.to_string()),
         };
     }
@@ -116,12 +121,20 @@ fn broken(error: &(dyn Error + 'static)) -> Broken {
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
                 Broken::Protocol(io.to_string())
             }
-            _ => Broken::Dropped,
+            _ => Broken::Dropped(drop_kind(io)),
         },
-        (None, Some(hyper)) if hyper.is_user() => Broken::Dropped,
+        (None, Some(hyper)) if hyper.is_user() => Broken::Dropped(DropKind::Closed),
         (None, Some(hyper)) => Broken::Protocol(hyper.to_string()),
         // The pool could not deliver the connection it had promised.
-        (None, None) => Broken::Dropped,
+        (None, None) => Broken::Dropped(DropKind::Closed),
+    }
+}
+
+fn drop_kind(error: &(dyn Error + 'static)) -> DropKind {
+    match find::<io::Error>(error).map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => DropKind::Reset,
+        Some(io::ErrorKind::BrokenPipe) => DropKind::BrokenPipe,
+        Some(_) | None => DropKind::Closed,
     }
 }
 

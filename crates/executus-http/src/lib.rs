@@ -45,6 +45,7 @@ mod decode;
 mod json;
 
 pub mod events;
+pub mod health;
 
 mod error;
 mod failure;
@@ -66,7 +67,7 @@ pub use config::{BuildError, ClientBuilder};
 pub use connect::{ByteStream, Transport};
 #[cfg(feature = "driver")]
 pub use driver::{DriverBuildError, Endpoint, Format, HttpDriver, HttpDriverBuilder, Pieces};
-pub use error::{ConnectFailure, HttpError, NotFollowed, Part, Phase};
+pub use error::{ConnectFailure, DropKind, HttpError, NotFollowed, Part, Phase};
 pub use method::Method;
 pub use pool::AddressSnapshot;
 pub use profile::Profile;

@@ -71,6 +71,11 @@ impl Pool {
         Self { settings: Arc::new(settings), hosts: RwLock::default(), closing: Mutex::default() }
     }
 
+    /// One with the same settings that has nothing, and asks no circuit.
+    pub(crate) fn apart(&self) -> Self {
+        Self::new(Settings { circuits: None, ..Settings::clone(&self.settings) })
+    }
+
     /// What is kept for the base address of this address.
     ///
     /// # Errors

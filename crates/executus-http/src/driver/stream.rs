@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{Endpoint, Format, Inner, Pieces};
-use crate::error::{HttpError, Part, Phase};
+use crate::error::{DropKind, HttpError, Part, Phase};
 use crate::events::{Events, TooLong};
 use crate::json;
 use crate::redact::Running;
@@ -126,7 +126,12 @@ impl Reader {
                 // The connection was closed in good order, and the stream was not at its end.
                 if let How::Events { last: Some(_), .. } = self.how {
                     let address = self.response.address().to_owned();
-                    return Err(HttpError::Dropped { before_head: false, sent: true, address });
+                    return Err(HttpError::Dropped {
+                        kind: DropKind::Closed,
+                        before_head: false,
+                        sent: true,
+                        address,
+                    });
                 }
             }
             Ok(()) => {}

@@ -9,7 +9,7 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::error::HttpError;
+use crate::error::{DropKind, HttpError};
 use crate::pool::connection::Sender;
 use crate::pool::host::{Host, Seat};
 
@@ -64,7 +64,8 @@ impl Watch {
     pub(crate) fn late(&self, error: HttpError) -> HttpError {
         match error {
             HttpError::Timeout { address, .. } if self.0.is_in_grace(Instant::now()) => {
-                HttpError::Dropped { before_head: false, sent: true, address }
+                let kind = DropKind::Wake;
+                HttpError::Dropped { kind, before_head: false, sent: true, address }
             }
             error => error,
         }

@@ -10,7 +10,7 @@ use crate::pool::connection::Opener;
 use crate::pool::gate::{Circuits, Gate};
 use crate::profile::Profile;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) opener: Opener,
     pub(crate) profile: Profile,

@@ -13,7 +13,7 @@ use hyper::rt::Executor;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::{Instant, sleep_until};
 
-use crate::error::{ConnectFailure, HttpError, Phase};
+use crate::error::{ConnectFailure, DropKind, HttpError, Phase};
 use crate::pool::gate::Pass;
 use crate::pool::host::{Host, State};
 
@@ -196,5 +196,6 @@ fn dropped(error: &HttpError) -> HttpError {
         HttpError::Connect { address, .. } | HttpError::Timeout { address, .. } => address.clone(),
         _ => String::new(),
     };
-    HttpError::Dropped { before_head: true, sent: error.was_sent(), address }
+    let (kind, sent) = (DropKind::Wake, error.was_sent());
+    HttpError::Dropped { kind, before_head: true, sent, address }
 }
