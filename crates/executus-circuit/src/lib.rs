@@ -30,6 +30,9 @@ mod dispatch;
 mod grace;
 mod lease;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 pub use alert::{Alert, AlertError, OnAlert};
 pub use breaker::{Absence, Admission, Aged, Breaker, Change, Outcome, Ticket};
 pub use circuit::{Circuit, CircuitBuilder, HeldFailures, Permit};

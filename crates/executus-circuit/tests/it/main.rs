@@ -10,6 +10,8 @@ mod alert;
 #[cfg(not(executus_loom))]
 mod away;
 #[cfg(not(executus_loom))]
+mod conformance;
+#[cfg(not(executus_loom))]
 mod dispatch;
 #[cfg(not(executus_loom))]
 mod grace;
