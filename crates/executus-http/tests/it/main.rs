@@ -3,6 +3,10 @@
 
 mod address;
 mod broken;
+#[cfg(feature = "driver")]
+mod driver;
+#[cfg(feature = "driver")]
+mod driver_stream;
 mod exchange;
 mod limits;
 mod reach;
