@@ -83,17 +83,22 @@ impl RedisBudget {
         told
     }
 
-    fn end_later(
-        &self,
-        hold: &HoldId,
-        spent: Option<Amounts>,
-        error: BudgetError,
-    ) -> Result<(), BudgetError> {
-        let kept = self.shared.live.owe(hold, spent);
-        match &self.shared.local {
-            // The host chose to go on without Redis: that it is told later is enough.
-            Some(_) if kept => Ok(()),
-            _ => Err(error),
+    async fn end(&self, hold: &HoldId, spent: Option<Amounts>) -> Result<(), BudgetError> {
+        let live = &self.shared.live;
+        let end = live.ending(hold, spent);
+        match self.shared.end(hold, &end).await {
+            Err(error @ BudgetError::Unavailable { .. }) => {
+                let kept = live.owe(hold, spent);
+                match &self.shared.local {
+                    // The host chose to go on without Redis: that it is told later is enough.
+                    Some(_) if kept => Ok(()),
+                    _ => Err(error),
+                }
+            }
+            answer => {
+                live.done(hold);
+                answer
+            }
         }
     }
 }
@@ -136,6 +141,12 @@ impl Budget for RedisBudget {
             {
                 Ok(())
             }
+            Ok(()) => {
+                if shared.local.is_some() {
+                    shared.live.charged(hold, line, total);
+                }
+                Ok(())
+            }
             answer => answer,
         }
     }
@@ -147,16 +158,7 @@ impl Budget for RedisBudget {
             local.end(hold, Some(spent));
             return Ok(());
         }
-        let accounts = shared.live.accounts(hold);
-        match shared.book.settle(hold, spent, accounts.as_deref()).await {
-            Err(error @ BudgetError::Unavailable { .. }) => {
-                self.end_later(hold, Some(spent), error)
-            }
-            answer => {
-                shared.live.done(hold);
-                answer
-            }
-        }
+        self.end(hold, Some(spent)).await
     }
 
     async fn release(&self, hold: &HoldId) -> Result<(), BudgetError> {
@@ -165,12 +167,6 @@ impl Budget for RedisBudget {
             local.end(hold, None);
             return Ok(());
         }
-        match shared.book.release(hold).await {
-            Err(error @ BudgetError::Unavailable { .. }) => self.end_later(hold, None, error),
-            answer => {
-                shared.live.done(hold);
-                answer
-            }
-        }
+        self.end(hold, None).await
     }
 }

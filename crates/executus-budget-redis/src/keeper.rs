@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use executus_core::HoldId;
-use executus_core::port::BudgetError;
+use executus_core::port::{Amounts, BudgetError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::book::Book;
-use crate::live::{Ended, Live};
+use crate::live::{Charge, Ended, Live};
 use crate::local::Local;
 
 /// How many leases one call renews.
@@ -88,21 +88,23 @@ impl Shared {
 
     /// Tells Redis what it has not heard. Returns whether it knows all now.
     pub(crate) async fn tell(&self) -> bool {
-        for (hold, line, total) in self.live.owed_charges() {
+        for (hold, Charge { line, total, .. }) in self.live.owed_charges() {
             match self.book.charge(&hold, &line, total).await {
+                Ok(()) => self.live.charged(&hold, &line, total),
                 Err(BudgetError::Unavailable { .. }) => return false,
-                Ok(()) | Err(_) => self.live.charged(&hold, &line, total),
+                // The hold is over: what it spent is counted when it is settled.
+                Err(_) => {}
             }
         }
         for (hold, end) in self.live.owed() {
-            if !self.tell_end(&hold, &end).await {
+            if let Err(BudgetError::Unavailable { .. }) = self.end(&hold, &end).await {
                 return false;
             }
             self.live.done(&hold);
         }
         if let Some(local) = &self.local {
             for (hold, end) in local.ended() {
-                if !self.tell_end(&hold, &end).await {
+                if let Err(BudgetError::Unavailable { .. }) = self.end(&hold, &end).await {
                     return false;
                 }
                 local.told(&hold);
@@ -111,11 +113,26 @@ impl Shared {
         !self.live.owes()
     }
 
-    async fn tell_end(&self, hold: &HoldId, end: &Ended) -> bool {
-        let told = match end.spent {
-            Some(spent) => self.book.settle(hold, spent, end.accounts.as_deref()).await,
+    /// Ends a hold, after the charges that come first.
+    pub(crate) async fn end(&self, hold: &HoldId, end: &Ended) -> Result<(), BudgetError> {
+        let mut unheard = Amounts::default();
+        for Charge { line, total, heard } in &end.charges {
+            match self.book.charge(hold, line, *total).await {
+                Ok(()) => {}
+                Err(error @ BudgetError::Unavailable { .. }) => return Err(error),
+                // No longer possible: it is counted with what the hold itself spent.
+                Err(_) if *line != hold.run => {
+                    unheard = unheard.capped_add(total.saturating_sub(*heard));
+                }
+                Err(_) => {}
+            }
+        }
+        match end.spent {
+            Some(spent) => {
+                let spent = spent.capped_add(unheard);
+                self.book.settle(hold, spent, end.accounts.as_deref()).await
+            }
             None => self.book.release(hold).await,
-        };
-        !matches!(told, Err(BudgetError::Unavailable { .. }))
+        }
     }
 }

@@ -31,27 +31,50 @@ pub(crate) struct Granted {
     /// Whether the lease ran out: it is not renewed any more.
     pub(crate) lapsed: bool,
     /// Charges that Redis has not heard.
-    pub(crate) charges: HashMap<RunId, Amounts>,
+    charges: HashMap<RunId, Amounts>,
+    /// Those that it has heard: kept where a process may go on without it.
+    heard: HashMap<RunId, Amounts>,
 }
 
 /// How a hold ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Ended {
     /// What was settled; `None` for a release.
     pub(crate) spent: Option<Amounts>,
     pub(crate) accounts: Option<Arc<[Arc<str>]>>,
+    /// Charges that come first.
+    pub(crate) charges: Vec<Charge>,
+}
+
+/// A line's total that Redis has not heard.
+#[derive(Debug, Clone)]
+pub(crate) struct Charge {
+    pub(crate) line: RunId,
+    pub(crate) total: Amounts,
+    /// What it heard of that line before.
+    pub(crate) heard: Amounts,
+}
+
+impl Granted {
+    fn owed(&self) -> Vec<Charge> {
+        let charges = self.charges.iter().map(|(line, total)| {
+            let heard = self.heard.get(line).copied().unwrap_or_default();
+            Charge { line: line.clone(), total: *total, heard }
+        });
+        charges.collect()
+    }
 }
 
 impl Live {
     pub(crate) fn grant(&self, hold: &HoldId, accounts: Arc<[Arc<str>]>, ask: Amounts) {
-        let granted = Granted { accounts, ask, lapsed: false, charges: HashMap::new() };
+        let granted = Granted {
+            accounts,
+            ask,
+            lapsed: false,
+            charges: HashMap::new(),
+            heard: HashMap::new(),
+        };
         self.holds.lock().granted.entry(hold.clone()).or_insert(granted);
-    }
-
-    pub(crate) fn accounts(&self, hold: &HoldId) -> Option<Arc<[Arc<str>]>> {
-        let holds = self.holds.lock();
-        let granted = holds.granted.get(hold).map(|granted| &granted.accounts);
-        granted.or_else(|| holds.ended.get(hold)?.accounts.as_ref()).map(Arc::clone)
     }
 
     /// The hold is over, and Redis knows.
@@ -65,13 +88,27 @@ impl Live {
     /// wait already.
     pub(crate) fn owe(&self, hold: &HoldId, spent: Option<Amounts>) -> bool {
         let mut holds = self.holds.lock();
-        let accounts = holds.granted.remove(hold).map(|granted| granted.accounts);
+        let granted = holds.granted.remove(hold);
         if holds.ended.len() >= ENDS {
             return false;
         }
+        let charges = granted.as_ref().map(Granted::owed).unwrap_or_default();
+        let accounts = granted.map(|granted| granted.accounts);
         // What was owed first stands: settling counts once.
-        holds.ended.entry(hold.clone()).or_insert(Ended { spent, accounts });
+        holds.ended.entry(hold.clone()).or_insert(Ended { spent, accounts, charges });
         true
+    }
+
+    /// The end of a hold, with what Redis has to hear before it.
+    pub(crate) fn ending(&self, hold: &HoldId, spent: Option<Amounts>) -> Ended {
+        let holds = self.holds.lock();
+        if let Some(owed) = holds.ended.get(hold) {
+            return owed.clone();
+        }
+        let Some(granted) = holds.granted.get(hold) else {
+            return Ended { spent, ..Ended::default() };
+        };
+        Ended { spent, accounts: Some(Arc::clone(&granted.accounts)), charges: granted.owed() }
     }
 
     /// Keeps a charge for later, if it is within what was granted.
@@ -118,21 +155,22 @@ impl Live {
         self.holds.lock().ended.iter().map(|(hold, end)| (hold.clone(), end.clone())).collect()
     }
 
-    pub(crate) fn owed_charges(&self) -> Vec<(HoldId, RunId, Amounts)> {
+    pub(crate) fn owed_charges(&self) -> Vec<(HoldId, Charge)> {
         let holds = self.holds.lock();
         let charges = holds.granted.iter().flat_map(|(hold, granted)| {
-            let of = move |(line, total): (&RunId, &Amounts)| (hold.clone(), line.clone(), *total);
-            granted.charges.iter().map(of)
+            granted.owed().into_iter().map(move |charge| (hold.clone(), charge))
         });
         charges.collect()
     }
 
     /// Redis has heard this charge.
     pub(crate) fn charged(&self, hold: &HoldId, line: &RunId, total: Amounts) {
-        if let Some(granted) = self.holds.lock().granted.get_mut(hold)
-            && granted.charges.get(line) == Some(&total)
-        {
-            granted.charges.remove(line);
+        if let Some(granted) = self.holds.lock().granted.get_mut(hold) {
+            if granted.charges.get(line) == Some(&total) {
+                granted.charges.remove(line);
+            }
+            let heard = granted.heard.entry(line.clone()).or_default();
+            *heard = heard.max(total);
         }
     }
 

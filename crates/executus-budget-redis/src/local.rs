@@ -124,7 +124,7 @@ impl Local {
         let holds = self.holds.lock();
         let over = holds.iter().filter(|(_, held)| held.spent.is_some()).map(|(hold, held)| {
             let accounts = Some(Arc::clone(&held.accounts));
-            (hold.clone(), Ended { spent: held.spent, accounts })
+            (hold.clone(), Ended { spent: held.spent, accounts, ..Ended::default() })
         });
         over.collect()
     }
