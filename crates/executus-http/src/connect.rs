@@ -70,13 +70,14 @@ impl Connector {
             let message = format!("the URL {what}");
             NoConnection::Failed { failure: ConnectFailure::Other, message }
         })?;
+        let ips = self.dial.find(host).await?;
         if !is_secure {
-            return self.dial.dial(host, port).await.map(Channel::Plain);
+            return self.dial.race(&ips, port).await.map(Channel::Plain);
         }
-        // What is wrong here is known before anything is sent.
+        // What makes TLS impossible is known before anything is sent.
         let config = self.tls.config().map_err(NoConnection::Tls)?;
         let name = name_of(host)?;
-        let link = self.dial.dial(host, port).await?;
+        let link = self.dial.race(&ips, port).await?;
         match TlsConnector::from(config).connect(name, link).await {
             Ok(stream) => Ok(Channel::Secure(Box::new(stream))),
             Err(error) => Err(match find::<rustls::Error>(&error) {

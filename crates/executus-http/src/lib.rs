@@ -4,8 +4,9 @@
 //! Three limits hold in any case: the time to a connection, the time to the head of the response,
 //! and the time between two chunks of its body. What goes wrong is an [`HttpError`], which knows
 //! whether the request can have left and whether it may be sent again. Nothing is done behind the
-//! caller's back: no redirect is followed, no request is sent twice, no body is decompressed. No
-//! error, log line or `Debug` shows a secret header, a query string or a body.
+//! caller's back: who does not ask for it has no redirect followed and no request sent twice. Where
+//! requests may go is an [`AddressPolicy`], which each connection is judged by. No error, log line
+//! or `Debug` shows a secret header, a query string or a body.
 //!
 //! An [`HttpTool`] is one request as a tool of a run.
 //!

@@ -32,14 +32,15 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    /// A stream to one of the host's addresses.
-    pub(crate) async fn dial(&self, host: Host<'_>, port: u16) -> Result<Link, NoConnection> {
+    /// The host's addresses that are to be tried, in this order. All it has are allowed.
+    pub(super) async fn find(&self, host: Host<'_>) -> Result<Vec<IpAddr>, NoConnection> {
         let ips = match host {
             Host::Ip(ip) => vec![ip],
             Host::Name(name) => self.look_up(name).await?,
         };
         self.policy.judge(ips.iter().copied()).map_err(NoConnection::Address)?;
-        self.race(&in_turn(ips), port).await
+        // A mapped address needs no system that speaks IPv6.
+        Ok(in_turn(ips.iter().map(IpAddr::to_canonical).collect()))
     }
 
     async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, NoConnection> {
@@ -54,9 +55,9 @@ impl Dial {
         Ok(found)
     }
 
-    /// The first that answers. Each has a head start before the next, and no longer than it takes
+    /// A stream to the first that answers. Each has a head start before the next, and no longer than it takes
     /// to fail.
-    async fn race(&self, ips: &[IpAddr], port: u16) -> Result<Link, NoConnection> {
+    pub(super) async fn race(&self, ips: &[IpAddr], port: u16) -> Result<Link, NoConnection> {
         let mut waiting = ips.iter().map(|ip| SocketAddr::new(*ip, port));
         let mut running = FuturesUnordered::new();
         let mut failed: Option<io::Error> = None;

@@ -10,6 +10,7 @@ mod driver_stream;
 mod exchange;
 mod limits;
 mod reach;
+mod resolve;
 #[cfg(feature = "aws-lc-rs")]
 mod secure;
 mod support;

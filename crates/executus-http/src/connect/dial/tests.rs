@@ -51,7 +51,10 @@ async fn race(answers: Answers<'_>) -> (Vec<(String, u64)>, Result<(), NoConnect
     let resolve: Arc<dyn Resolve> = Arc::clone(&course) as _;
     let policy = AddressPolicy::anything();
     let dial = Dial { policy, resolve, transport: Some(Arc::clone(&course) as _) };
-    let end = dial.dial(Host::Name("h"), 80).await.map(drop);
+    let end = match dial.find(Host::Name("h")).await {
+        Ok(ips) => dial.race(&ips, 80).await.map(drop),
+        Err(error) => Err(error),
+    };
     let at = u64::try_from(course.start.elapsed().as_millis()).unwrap();
     (course.tried.lock().clone(), end, at)
 }
