@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use executus_process::{FailureKind, Processes, Task};
 use serde_json::json;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::support::{call, eventually, is_known, message, pids, scratch, sh, tool};
@@ -54,17 +55,17 @@ async fn closing_ends_all_and_waits() {
     let (meek, stubborn) = (scratch("close-meek"), scratch("close-stubborn"));
     let meek_script = "trap 'exit 0' TERM; echo $$ > \"$0\"; sleep 60 & wait";
     let stubborn_script = "trap '' TERM; echo $$ > \"$0\"; sleep 60 & wait; wait";
-    let run = |script: &str, file: &std::path::PathBuf| {
-        tokio::task::spawn(sh(script, file.to_str().unwrap()).processes(&processes).run())
-    };
-    let runs = [run(meek_script, &meek), run(stubborn_script, &stubborn)];
+    let mut runs = JoinSet::new();
+    for (script, file) in [(meek_script, &meek), (stubborn_script, &stubborn)] {
+        runs.spawn(sh(script, file.to_str().unwrap()).processes(&processes).run());
+    }
     let seen = [pids(&meek, 1).await[0], pids(&stubborn, 1).await[0]];
     let begun = Instant::now();
     assert_eq!(processes.close(Duration::from_secs(3)).await, []);
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     assert!(!seen.iter().any(|&pid| is_known(pid)), "they are waited for");
-    for run in runs {
-        assert_eq!(run.await.unwrap().unwrap_err().kind(), FailureKind::Cancelled);
+    while let Some(result) = runs.join_next().await {
+        assert_eq!(result.unwrap().unwrap_err().kind(), FailureKind::Cancelled);
     }
     let failure = Task::new("true").processes(&processes).run().await.unwrap_err();
     assert_eq!((failure.kind(), failure.status()), (FailureKind::Cancelled, 504));
