@@ -115,7 +115,7 @@ impl Inner {
                 }
                 let (head, body) = response.into_parts();
                 let total = total.map(|total| (total.at, total.limit));
-                let response = Response::new(head, body, address, idle_timeout, total);
+                let response = Response::new(head, body, address, idle_timeout, total)?;
                 Ok(if decodes { response.decoded() } else { response })
             }
             Err(error) => {

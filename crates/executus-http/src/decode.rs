@@ -29,6 +29,9 @@ const ZSTD_WINDOW: u32 = 22;
 /// How far brotli may look back, likewise.
 const BROTLI_WINDOW: u8 = 22;
 
+/// What is said of a body that is not whole.
+const CUT: &str = "it ends before its end";
+
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coding {
@@ -208,11 +211,16 @@ fn broken(what: &str) -> io::Error {
 impl From<io::Error> for Undecoded {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            return Self::Broken("it ends before its end".to_owned());
+            return Self::Broken(CUT.to_owned());
         }
         match error.downcast::<hyper::Error>() {
             Ok(wire) => Self::Wire(wire),
-            Err(error) => Self::Broken(error.to_string()),
+            Err(error) => {
+                let message = error.to_string();
+                // What the decoder of deflate says of the same.
+                let is_cut = message == "unexpected BufError";
+                Self::Broken(if is_cut { CUT.to_owned() } else { message })
+            }
         }
     }
 }

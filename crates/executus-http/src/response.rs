@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header;
+use http::header::{self, HeaderMap};
 use http_body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
@@ -51,13 +51,19 @@ enum Body {
 }
 
 impl Response {
+    /// # Errors
+    /// [`HttpError::Protocol`] for a head that does not say in one way where its body ends.
     pub(crate) fn new(
         head: http::response::Parts,
         wire: Wire,
         address: String,
         idle_timeout: Duration,
         total: Option<(Instant, Duration)>,
-    ) -> Self {
+    ) -> Result<Self, HttpError> {
+        if let Some(message) = ambiguous(&head.headers) {
+            let message = message.to_owned();
+            return Err(HttpError::Protocol { address, message, sent: true });
+        }
         let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
         let content_type = content_type
             .and_then(|value| value.split(';').next())
@@ -66,7 +72,7 @@ impl Response {
         let idle_timeout = idle_timeout.min(NEVER);
         let watch = wire.watch();
         let body = Body::Plain(wire);
-        Self { head, body, content_type, address, idle_timeout, due: None, total, watch }
+        Ok(Self { head, body, content_type, address, idle_timeout, due: None, total, watch })
     }
 
     /// With its body decoded as it is read. Whoever asked for an encoding in so many words gets it.
@@ -187,6 +193,19 @@ impl Response {
         };
         Poll::Ready(chunk)
     }
+}
+
+/// What is wrong with how a head says where its body ends: somebody on the way may find another end,
+/// and take the rest for the next answer.
+fn ambiguous(headers: &HeaderMap) -> Option<&'static str> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let coding = codings.next()?;
+    if headers.contains_key(header::CONTENT_LENGTH) {
+        return Some("it gives its body both a length and chunks");
+    }
+    let is_chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    (!is_chunked || codings.next().is_some())
+        .then_some("its transfer encoding is another than chunks")
 }
 
 /// What a server says, printable and short.

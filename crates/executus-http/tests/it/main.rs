@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod address;
+mod body;
 mod broken;
+mod decode;
 #[cfg(feature = "driver")]
 mod driver;
 #[cfg(feature = "driver")]

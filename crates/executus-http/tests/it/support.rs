@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use executus_http::{Client, HttpError, Method, Request, Response};
+use executus_testkit::hostile::HostileServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -24,6 +25,11 @@ pub(crate) fn client() -> Client {
 /// Sends a request with a client of its own.
 pub(crate) async fn send(request: Request) -> Result<Response, HttpError> {
     client().send(request).await
+}
+
+/// A request to a server that does its part badly.
+pub(crate) fn get(server: &HostileServer, path: &str) -> Request {
+    Request::new(Method::Get, &server.url(path)).unwrap()
 }
 
 pub(crate) struct Peer(TcpListener);
