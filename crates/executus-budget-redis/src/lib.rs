@@ -10,6 +10,8 @@
 //! beside the accounts: where it is missing, or the server has counted less than this process saw,
 //! nothing is granted until somebody [says](RedisBudget::reseed) from where to go on.
 //!
+//! [`RedisCaps`] shares the other half: how much at once, and how much within a minute.
+//!
 
 mod config;
 mod error;
@@ -26,8 +28,11 @@ mod admin;
 mod budget;
 mod export;
 
+mod caps;
+
 pub use admin::{Hold, HoldPage};
 pub use budget::RedisBudget;
+pub use caps::RedisCaps;
 pub use config::{Allowance, Away, Config};
 pub use error::OpenError;
 pub use executus_redis::{Config as Server, Endpoint, Namespace, RedisError};
