@@ -110,6 +110,18 @@ pub enum McpError {
         /// Whether any of the call can have reached it.
         sent: bool,
     },
+    /// The request over HTTP failed in another way than by a lost connection.
+    #[error("server `{server}`: {message}")]
+    Http {
+        /// The server.
+        server: String,
+        /// How: the status that it answered with, say.
+        message: String,
+        /// Whether any of the call can have reached more than its door.
+        sent: bool,
+        /// Whether the same call may succeed later.
+        retryable: bool,
+    },
     /// It answered the call with an error of the protocol.
     #[error("server `{server}` refused the call ({code}): {message}")]
     Refused {
@@ -176,6 +188,7 @@ impl McpError {
             Self::Start { .. } | Self::Down { .. } | Self::Lost { .. } | Self::Timeout { .. } => {
                 true
             }
+            Self::Http { retryable, .. } => *retryable,
             Self::TooLarge { .. }
             | Self::Protocol { .. }
             | Self::Refused { .. }
@@ -194,6 +207,7 @@ impl McpError {
         match self {
             Self::Lost { sent, .. }
             | Self::Timeout { sent, .. }
+            | Self::Http { sent, .. }
             | Self::TooLarge { sent, .. }
             | Self::Protocol { sent, .. } => *sent,
             Self::Cancelled { .. } => true,

@@ -22,6 +22,7 @@ use sse_stream::Sse;
 use thiserror::Error;
 
 use crate::config::McpLimits;
+use crate::error::{McpError, told};
 use crate::fault::{Fault, Why};
 use crate::session::Sent;
 
@@ -55,11 +56,37 @@ pub(crate) struct HttpEndpoint {
 pub(crate) enum Failure {
     #[error(transparent)]
     Http(#[from] HttpError),
-    #[error("{address} answered {status}{}", if said.is_empty() { String::new() } else { format!(": {said}") })]
-    Status { address: String, status: u16, said: String },
+    #[error("it answered {status} {reason}{}{said}", if said.is_empty() { "" } else { ": " })]
+    Status { status: u16, reason: &'static str, said: String },
 }
 
 type Error = StreamableHttpError<Failure>;
+
+/// The error of a call of which the request failed.
+pub(crate) fn failed(
+    server: &str,
+    error: &(dyn std::error::Error + Send + Sync + 'static),
+    sent: bool,
+) -> McpError {
+    let (server, message) = (server.to_owned(), told(&error.to_string()));
+    let failure = match error.downcast_ref::<Error>() {
+        Some(Error::Client(failure)) => failure,
+        Some(Error::UnexpectedContentType(_) | Error::Deserialize(_)) => {
+            return McpError::Protocol { server, message, sent };
+        }
+        _ => return McpError::Lost { server, sent, message },
+    };
+    let message = told(&failure.to_string());
+    match failure {
+        Failure::Http(error) if error.retry() => McpError::Lost { server, sent, message },
+        Failure::Http(_) => McpError::Http { server, message, sent, retryable: false },
+        Failure::Status { status, .. } => {
+            let retryable = matches!(status, 429 | 500..);
+            McpError::Http { server, message, sent, retryable }
+        }
+    }
+}
+
 type Events = BoxStream<'static, Result<Sse, SseError>>;
 
 /// A connection, as rmcp wants it.
@@ -196,7 +223,7 @@ impl Wire {
         sent: &Sent,
     ) -> Result<StreamableHttpPostResponse, Error> {
         let status = response.status();
-        let address = response_address(&response);
+        let reason = response.reason();
         let is_json = response.content_type() == Some(JSON);
         let said = response.snippet(SNIPPET).await;
         let message = serde_json::from_str::<ServerJsonRpcMessage>(&said).ok().filter(|_| is_json);
@@ -221,7 +248,7 @@ impl Wire {
             self.0.fault.set(Why::SessionExpired);
             return Err(Error::SessionExpired);
         }
-        Err(Error::Client(Failure::Status { address, status, said }))
+        Err(Error::Client(Failure::Status { status, reason, said }))
     }
 }
 
@@ -288,8 +315,4 @@ impl StreamableHttpClient for Wire {
             },
         }
     }
-}
-
-fn response_address(response: &Response) -> String {
-    format!("it ({})", response.reason())
 }

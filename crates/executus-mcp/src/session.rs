@@ -71,15 +71,15 @@ impl Session {
         let first = Self::connect(&server, endpoint, limits, handler.clone(), first).await;
         match first {
             // It may speak only the versions that have no handshake.
-            Err((_, Some(ClientInitializeError::JsonRpcError(_)))) => {
+            Err(NoHandshake { refused: true, .. }) => {
                 let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
                 let second = ClientLifecycleMode::Discover { preferred_versions };
                 let second = Self::connect(&server, endpoint, limits, handler, second).await;
-                second.or_else(|_| first)
+                second.or(first)
             }
             first => first,
         }
-        .map_err(|(error, _)| error)
+        .map_err(|none| none.error)
     }
 
     async fn connect(
@@ -88,15 +88,18 @@ impl Session {
         limits: &McpLimits,
         handler: Handler,
         lifecycle: ClientLifecycleMode,
-    ) -> Result<Self, (McpError, Option<ClientInitializeError>)> {
-        let failed = |message: String| McpError::Start { server: server.to_string(), message };
+    ) -> Result<Self, NoHandshake> {
+        let failed = |message: String, refused| NoHandshake {
+            error: McpError::Start { server: server.to_string(), message },
+            refused,
+        };
         let fault = Fault::default();
         let progress = handler.progress.clone();
         let limit = limits.start;
         let (connected, child) = match endpoint {
             Endpoint::Stdio(endpoint) => {
                 let spawned = stdio::spawn(server, endpoint, limits, &fault);
-                let (pipes, child) = spawned.map_err(|message| (failed(message), None))?;
+                let (pipes, child) = spawned.map_err(|message| failed(message, false))?;
                 let serving = Box::pin(serve_client_with_lifecycle(handler, pipes, lifecycle));
                 (timeout(limit, serving).await, Some(child))
             }
@@ -120,11 +123,12 @@ impl Session {
                     }
                     Some(Why::SessionExpired) | None => told(&error.to_string()),
                 };
-                return Err((failed(message), Some(error)));
+                let refused = matches!(error, ClientInitializeError::JsonRpcError(_));
+                return Err(failed(message, refused));
             }
             Err(_) => {
                 let message = format!("no handshake within {limit:?}");
-                return Err((failed(message), None));
+                return Err(failed(message, false));
             }
         };
         let peer = running.peer().clone();
@@ -245,7 +249,7 @@ impl Session {
                 if self.fault.is_set() {
                     return self.lost(sent);
                 }
-                McpError::Lost { server, sent, message: told(&error.error.to_string()) }
+                http::failed(&self.server, &*error.error, sent)
             }
             ServiceError::UnexpectedResponse => {
                 let message = "its answer is not one to this request".to_owned();
@@ -254,6 +258,13 @@ impl Session {
             _ => self.lost(sent),
         }
     }
+}
+
+/// Why there is no session.
+struct NoHandshake {
+    error: McpError,
+    /// The server knows nothing of the handshake that it was offered.
+    refused: bool,
 }
 
 /// A call that is under way. Dropping it tells the server to stop.

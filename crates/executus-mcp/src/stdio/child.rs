@@ -65,7 +65,7 @@ impl Child {
             grace,
             ended: child.ended.clone().drop_guard(),
         };
-        runtime::Handle::current().spawn(watch.to_the_end());
+        runtime::Handle::current().spawn(watch.run());
         child
     }
 
@@ -92,9 +92,9 @@ impl Drop for Child {
 
 struct Watch {
     server: Arc<str>,
-    process: tokio::process::Child,
-    // Behind the process, so dropped after it: a group of which the leader was not waited for.
+    // Before the process, so dropped before it: a group of which the leader was not waited for.
     group: Group,
+    process: tokio::process::Child,
     stderr: Tail<ChildStderr>,
     input: Input,
     fault: Fault,
@@ -113,7 +113,7 @@ enum Woken {
 }
 
 impl Watch {
-    async fn to_the_end(mut self) {
+    async fn run(mut self) {
         let woken = tokio::select! {
             biased;
             status = self.process.wait() => Woken::Exited(status),

@@ -2,7 +2,10 @@
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// Ends every process of a server's group when it is dropped.
+/// Ends every process of a server's group, when it is dropped at the latest.
+///
+/// The number of a group stays taken while one process of it lives, or while its leader is not
+/// waited for; so a signal sent in that time reaches this group or nobody.
 #[derive(Debug)]
 pub(super) struct Group {
     leader: Option<Pid>,
@@ -20,9 +23,10 @@ impl Group {
         self.signal(Signal::TERM);
     }
 
-    /// Ends the group.
-    pub(super) fn kill(&self) {
+    /// Ends the group; later signals go nowhere, since its number may be another's by then.
+    pub(super) fn kill(&mut self) {
         self.signal(Signal::KILL);
+        self.leader = None;
     }
 
     fn signal(&self, signal: Signal) {

@@ -56,7 +56,8 @@ async fn what_is_lost_and_what_is_late_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let notes = folder.path().join("notes");
     for mode in ["dies", "silent"] {
-        let server = hostile(mode, &notes).limits(within(Duration::from_secs(1))).build().unwrap();
+        let server = hostile(mode, &notes).limits(within(Duration::from_secs(2))).build().unwrap();
+        server.tools().await.unwrap();
         let driver = McpDriver::builder("d", server.clone()).operation("work", "work").build();
         let error = driver.execute(&request("work", json!({}))).await.unwrap_err();
         match mode {

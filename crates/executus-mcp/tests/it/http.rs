@@ -43,7 +43,7 @@ async fn everything(port: u16) -> Child {
     };
     timeout(Duration::from_secs(20), listening).await.unwrap();
     // It goes on to write there.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    tokio::task::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     child
 }
 
