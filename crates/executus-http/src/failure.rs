@@ -100,6 +100,15 @@ fn broken(error: &(dyn Error + 'static)) -> Broken {
         }
     }
     if let Some(error) = find::<h2::Error>(error) {
+        // This side refuses a head that is too large, or comes in too many pieces.
+        if error.is_library()
+            && matches!(
+                error.reason(),
+                Some(h2::Reason::REFUSED_STREAM | h2::Reason::ENHANCE_YOUR_CALM)
+            )
+        {
+            return Broken::Head;
+        }
         // A proxy or a server that restarts says one of these; the others are faults.
         return match error.reason() {
             Some(

@@ -11,6 +11,8 @@ use serde_json::json;
 use crate::decode::{CODINGS, encoded, typed};
 use crate::support::{LONG, SHORT, client, get};
 
+#[cfg(feature = "aws-lc-rs")]
+mod frames;
 mod memory;
 
 /// The most bytes of a body that the tests of this module allow.

@@ -15,14 +15,14 @@ use tokio_rustls::server::TlsStream;
 
 use crate::support::{LONG, Peer, ok};
 
-struct SecurePeer {
+pub(crate) struct SecurePeer {
     listener: TcpListener,
     acceptor: TlsAcceptor,
     certificate: String,
 }
 
 impl SecurePeer {
-    async fn start(alpn: &str) -> Self {
+    pub(crate) async fn start(alpn: &str) -> Self {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
@@ -41,18 +41,18 @@ impl SecurePeer {
         }
     }
 
-    fn get(&self, host: &str) -> Request {
+    pub(crate) fn get(&self, host: &str) -> Request {
         let port = self.listener.local_addr().unwrap().port();
         Request::new(Method::Get, &format!("https://{host}:{port}/p?q=1")).unwrap()
     }
 
-    async fn accept(&self) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn accept(&self) -> std::io::Result<TlsStream<TcpStream>> {
         let (stream, _) = self.listener.accept().await.unwrap();
         self.acceptor.accept(stream).await
     }
 
     /// A client that trusts this server.
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let builder = Client::builder().connect_timeout(LONG).headers_timeout(LONG);
         builder.add_root_certificate(self.certificate.as_str()).build().unwrap()
     }
