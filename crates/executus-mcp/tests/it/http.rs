@@ -1,5 +1,6 @@
 //! A real server over streamable HTTP.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,42 +10,40 @@ use executus_core::{Effect, ToolError};
 use executus_http::Client;
 use executus_mcp::{BuildError, McpError, McpServer};
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
-use crate::support::{args, call, node, within};
+use crate::support::{args, call, has, node, within};
 
 /// A port that was free a moment ago.
 fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The everything server at this port, once it listens.
-async fn everything(port: u16) -> Child {
-    let argv = node("everything");
-    let mut child = Command::new(&argv[0])
-        .args([&argv[1], "streamableHttp"])
-        .env("PORT", port.to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let listening = async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if line.contains("listening") {
-                return;
-            }
-        }
-        panic!("it does not listen");
-    };
-    timeout(Duration::from_secs(20), listening).await.unwrap();
-    // It goes on to write there.
-    tokio::task::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    child
+/// The everything server at this port.
+struct Everything {
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Everything {
+    /// Started, and listening.
+    async fn start(port: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let said = folder.path().join("said");
+        let argv = node("everything");
+        let child = Command::new(&argv[0])
+            .args([&argv[1], "streamableHttp"])
+            .env("PORT", port.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&said).unwrap())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        has(&said, "listening").await;
+        Self { child, _folder: folder }
+    }
 }
 
 fn client() -> Client {
@@ -58,7 +57,7 @@ fn url(port: u16) -> String {
 #[tokio::test]
 async fn lists_calls_and_data_over_http() {
     let port = port();
-    let _running = everything(port).await;
+    let _running = Everything::start(port).await;
     let server = McpServer::http("all", url(port), client()).build().unwrap();
     assert!(server.tools().await.unwrap().len() > 5);
     assert_eq!(call(&server, "echo", json!({"message": "x"})).await.unwrap().text, "Echo: x");
@@ -81,7 +80,7 @@ async fn lists_calls_and_data_over_http() {
 #[tokio::test]
 async fn a_long_call_over_http_is_cut_and_the_session_lives_on() {
     let port = port();
-    let _running = everything(port).await;
+    let _running = Everything::start(port).await;
     let limits = within(Duration::from_millis(800));
     let server = McpServer::http("all", url(port), client()).limits(limits).build().unwrap();
     let long = json!({"duration": 60, "steps": 60});
@@ -95,7 +94,7 @@ async fn a_long_call_over_http_is_cut_and_the_session_lives_on() {
 #[tokio::test]
 async fn a_server_that_was_started_anew_is_met_with_a_new_session() {
     let port = port();
-    let mut running = everything(port).await;
+    let mut running = Everything::start(port).await;
     let server = McpServer::http("all", url(port), client()).build().unwrap();
     assert_eq!(call(&server, "echo", json!({"message": "x"})).await.unwrap().text, "Echo: x");
 
@@ -103,8 +102,8 @@ async fn a_server_that_was_started_anew_is_met_with_a_new_session() {
     let long = args(json!({"duration": 60, "steps": 60}));
     let kill = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        running.kill().await.unwrap();
-        everything(port).await
+        running.child.kill().await.unwrap();
+        Everything::start(port).await
     };
     let calling = server.call("trigger-long-running-operation", &long, Effect::Once);
     let (lost, running) = tokio::join!(calling, kill);
