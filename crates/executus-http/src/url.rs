@@ -49,10 +49,12 @@ pub(crate) fn parse(url: &str) -> Result<Uri, HttpError> {
         return refused(what);
     }
     let after_host = &authority.as_str()[authority.host().len()..];
-    match after_host.strip_prefix(':') {
-        None => {}
-        Some(port) if port.parse::<u16>().is_ok_and(|port| port > 0) => {}
-        Some(_) => return refused("has no valid port behind its host"),
+    let is_port = |text: &str| {
+        let digits = text.strip_prefix(':').unwrap_or_default();
+        digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok_and(|n| n > 0)
+    };
+    if !after_host.is_empty() && !is_port(after_host) {
+        return refused("has no valid port behind its host");
     }
     Ok(uri)
 }
@@ -256,6 +258,9 @@ mod tests {
             ("http://h:99999/secret", "port"),
             ("http://h:0/secret", "port"),
             ("http://h:/secret", "port"),
+            ("http://h:+80/secret", "port"),
+            ("http://[::1]x:80/secret", "port"),
+            ("http://[::1]secret/", "port"),
             ("http://good.example\\@h/secret", "backslash"),
             ("http://h%2e.secret/", "cannot be read"),
             ("http://1.2.3.4.5/secret", "no IPv4"),
