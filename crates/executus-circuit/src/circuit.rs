@@ -119,6 +119,9 @@ impl Circuit {
     /// Says what somebody saw who looked without asking, such as a health check: it is not refused,
     /// and pushes an open circuit towards dormant, or closes it. While the store is away it is lost.
     pub async fn observe(&self, outcome: Outcome) {
+        if outcome == Outcome::Neutral {
+            return;
+        }
         let observing = self.0.ask(|store| store.observe(&self.0.key, &self.0.policy, outcome));
         match observing.await {
             Ok(change) => {

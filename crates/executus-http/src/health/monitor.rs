@@ -10,7 +10,6 @@ use executus_circuit::{
 };
 use executus_core::Clock;
 use executus_core::isolate::{self, isolate};
-use executus_core::text::bounded_to;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -167,7 +166,7 @@ impl Inner {
             }
             Err(panicked) => {
                 tracing::error!(target = %target.id, %panicked, "a look at a peer crashed");
-                let reason = bounded_to(panicked.to_string(), MAX_REASON);
+                let reason = panicked.to_string().chars().take(MAX_REASON).collect::<String>();
                 (Facts::default(), Verdict::new(HealthStatus::Unknown, None, reason), false)
             }
         };

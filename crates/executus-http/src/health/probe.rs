@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use executus_circuit::Outcome;
-use executus_core::text::bounded_to;
 use tokio::time::Instant;
 
 use super::facts::NetworkFacts;
@@ -97,7 +96,7 @@ fn meaning(error: &HttpError) -> (Outcome, String) {
         HttpError::Timeout { .. } => (Outcome::Failure, "HTTP timeout".to_owned()),
         other => {
             tracing::warn!(error = %other, "a health check failed in an unexpected way");
-            (Outcome::Neutral, bounded_to(other.to_string(), MAX_TEXT))
+            (Outcome::Neutral, other.to_string().chars().take(MAX_TEXT).collect())
         }
     }
 }

@@ -4,6 +4,7 @@
 mod address;
 #[cfg(feature = "driver")]
 mod body;
+mod breaker;
 mod broken;
 mod decode;
 #[cfg(feature = "driver")]
@@ -11,11 +12,14 @@ mod driver;
 #[cfg(feature = "driver")]
 mod driver_stream;
 mod exchange;
+mod grace;
+mod health;
 mod limits;
 mod reach;
 mod resolve;
 #[cfg(feature = "aws-lc-rs")]
 mod secure;
+mod still;
 mod support;
 mod tool;
 mod tool_answer;
