@@ -70,7 +70,7 @@ impl Host {
         let pass = self.gate.pass(ask, longest).await?;
         match self.attempt(request, ask, seat).await {
             Ok(response) => {
-                pass.success().await;
+                pass.answered(response.status()).await;
                 Ok(response)
             }
             Err(failed) => Err(self.judge(failed, pass).await),

@@ -68,10 +68,13 @@ impl Gate {
 }
 
 impl Pass {
-    /// The server has answered.
-    pub(crate) async fn success(self) {
-        if let Some(permit) = self.0 {
-            permit.success().await;
+    /// The server has answered with this status. A probe that is refused as a request shows that
+    /// somebody is there, and not that they do their work: it says nothing.
+    pub(crate) async fn answered(self, status: http::StatusCode) {
+        match self.0 {
+            Some(probe) if probe.is_probe() && status.is_client_error() => probe.neutral().await,
+            Some(permit) => permit.success().await,
+            None => {}
         }
     }
 
