@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use executus_core::text::bounded_to;
 use executus_core::{Effect, ToolSpec};
@@ -18,7 +19,7 @@ const NAME_BYTES: usize = 64;
 const DESCRIPTION_BYTES: usize = 4 * 1024;
 const SCHEMA_BYTES: usize = 64 * 1024;
 /// The tool ends its call itself; the executor's limit stands this far behind it.
-const BEHIND: std::time::Duration = std::time::Duration::from_secs(1);
+const BEHIND: Duration = Duration::from_secs(1);
 
 /// What of a server's tools is offered, and how.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +37,15 @@ pub(crate) struct Definition {
     pub(crate) tool: Arc<str>,
     /// What a run is offered.
     pub(crate) spec: Arc<ToolSpec>,
+    /// How long a call may take.
+    pub(crate) limit: Duration,
+}
+
+impl Definition {
+    pub(crate) fn new(tool: Arc<str>, mut spec: ToolSpec, limit: Duration) -> Self {
+        spec.timeout = Some(limit.saturating_add(BEHIND));
+        Self { tool, spec: Arc::new(spec), limit }
+    }
 }
 
 impl Offer {
@@ -87,11 +97,10 @@ impl Offer {
         }
         let said = tool.description.as_deref().or(tool.title.as_deref()).unwrap_or_default();
         let said = bounded_to(strip_escapes(said).into_owned(), DESCRIPTION_BYTES);
-        let mut spec = ToolSpec::new(self.name(&tool.name), said)
+        let spec = ToolSpec::new(self.name(&tool.name), said)
             .parameters(schema)
             .effect(self.effect(&tool.name, tool.annotations.as_ref()));
-        spec.timeout = Some(limits.call + BEHIND);
-        Some(Definition { tool: (&*tool.name).into(), spec: Arc::new(spec) })
+        Some(Definition::new((&*tool.name).into(), spec, limits.call))
     }
 
     /// With the prefix, and with `_` for every character that a provider would refuse.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use executus_capability::driver::{Driver, DriverError, DriverRequest, StreamingDriver};
 use serde_json::{Value, json};
 
-use crate::call;
+use crate::call::Call;
 use crate::error::McpError;
 use crate::server::McpServer;
 
@@ -92,7 +92,9 @@ impl Driver for McpDriver {
             }
         };
         let effect = request.capability.effect();
-        match call::perform(&self.server.0, tool, &args, effect, &progress).await {
+        let limit = self.server.0.limits.call;
+        let call = Call { tool, args: &args, effect, limit, progress: &progress };
+        match call.perform(&self.server.0).await {
             Ok(output) => Ok(output.data.unwrap_or_else(|| json!({"text": output.text}))),
             Err(error) => Err(failed(&error)),
         }

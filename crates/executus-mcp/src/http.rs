@@ -62,13 +62,21 @@ pub(crate) enum Failure {
 
 type Error = StreamableHttpError<Failure>;
 
+/// What an error of a connection says.
+pub(crate) fn said(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    match error.downcast_ref::<Error>() {
+        Some(Error::Client(failure)) => told(&failure.to_string()),
+        _ => told(&error.to_string()),
+    }
+}
+
 /// The error of a call of which the request failed.
 pub(crate) fn failed(
     server: &str,
     error: &(dyn std::error::Error + Send + Sync + 'static),
     sent: bool,
 ) -> McpError {
-    let (server, message) = (server.to_owned(), told(&error.to_string()));
+    let (server, message) = (server.to_owned(), said(error));
     let failure = match error.downcast_ref::<Error>() {
         Some(Error::Client(failure)) => failure,
         Some(Error::UnexpectedContentType(_) | Error::Deserialize(_)) => {
@@ -76,7 +84,6 @@ pub(crate) fn failed(
         }
         _ => return McpError::Lost { server, sent, message },
     };
-    let message = told(&failure.to_string());
     match failure {
         Failure::Http(error) if error.retry() => McpError::Lost { server, sent, message },
         Failure::Http(_) => McpError::Http { server, message, sent, retryable: false },

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use executus_core::{Effect, ToolOutput};
+use executus_core::{Effect, ToolOutput, ToolSpec};
 use executus_http::Client;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::call;
+use crate::call::Call;
 use crate::config::{Endpoint, McpLimits, McpServerBuilder};
 use crate::definition::{Definition, Offer};
 use crate::error::McpError;
@@ -99,6 +99,13 @@ impl McpServer {
         Ok(definitions.iter().map(tool).collect())
     }
 
+    /// A tool of it that the host describes itself: the server is not asked what it has, and what is
+    /// said of it there does not count. A timeout of `spec` holds instead of [`McpLimits::call`].
+    pub fn tool(&self, remote_name: impl Into<Arc<str>>, spec: ToolSpec) -> McpTool {
+        let limit = spec.timeout.unwrap_or(self.0.limits.call);
+        McpTool::new(self.clone(), Definition::new(remote_name.into(), spec, limit))
+    }
+
     /// Counts how often it said that its list of tools has changed. Whoever offers them to runs may
     /// ask for them again then; a tool that a run has stays as it was.
     #[must_use]
@@ -125,7 +132,8 @@ impl McpServer {
         args: &Map<String, Value>,
         effect: Effect,
     ) -> Result<ToolOutput, McpError> {
-        call::perform(&self.0, tool, args, effect, &|_| {}).await
+        let limit = self.0.limits.call;
+        Call { tool, args, effect, limit, progress: &|_| {} }.perform(&self.0).await
     }
 
     /// Ends it in order, and waits for that: a child gets the end of its input and

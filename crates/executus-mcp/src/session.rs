@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, JsonObject,
-    PaginatedRequestParams, ProtocolVersion, ServerResult, Tool,
+    PaginatedRequestParams, PingRequest, ProtocolVersion, ServerResult, Tool,
 };
 use rmcp::service::{
     ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, Peer, PeerRequestOptions,
@@ -27,6 +27,8 @@ use crate::stdio::{self, Child};
 
 /// Pages of a list of tools; a server that has more goes in circles.
 const PAGES: usize = 100;
+/// How long a server may take to say that it is there.
+const PING: Duration = Duration::from_secs(2);
 /// What a server is told of a call that nobody waits for any more.
 const ABANDONED: &str = "the caller no longer waits";
 
@@ -55,6 +57,8 @@ pub(crate) struct Session {
     fault: Fault,
     /// The process of a server that is a child.
     child: Option<Child>,
+    /// New calls are not made on it any more; those under way go on.
+    retired: AtomicBool,
     pub(crate) born: Instant,
 }
 
@@ -121,7 +125,12 @@ impl Session {
                     Some(Why::TooLarge(limit)) => {
                         format!("its first message has more than {limit} bytes")
                     }
-                    Some(Why::SessionExpired) | None => told(&error.to_string()),
+                    Some(Why::SessionExpired) | None => match &error {
+                        ClientInitializeError::TransportError { error, .. } => {
+                            http::said(&*error.error)
+                        }
+                        error => told(&error.to_string()),
+                    },
                 };
                 let refused = matches!(error, ClientInitializeError::JsonRpcError(_));
                 return Err(failed(message, refused));
@@ -135,12 +144,32 @@ impl Session {
         // Whether the list has changed is asked for here, and answered by nobody else.
         peer.set_response_cache_config(ClientCacheConfig::disabled()).await;
         let (server, running) = (Arc::clone(server), Mutex::new(Some(running)));
-        Ok(Self { server, peer, running, progress, fault, child, born: Instant::now() })
+        let retired = AtomicBool::new(false);
+        Ok(Self { server, peer, running, progress, fault, child, retired, born: Instant::now() })
     }
 
     /// Whether calls can still be made on it.
     pub(crate) fn is_alive(&self) -> bool {
-        !self.fault.is_set() && !self.peer.is_transport_closed()
+        let retired = self.retired.load(Ordering::Acquire);
+        !retired && !self.fault.is_set() && !self.peer.is_transport_closed()
+    }
+
+    /// Asks a server that let a call run out of time whether it is there at all, in the background.
+    /// One that does not even answer this gets no more calls: the next one starts it anew.
+    pub(crate) fn doubt(self: Arc<Self>) {
+        runtime::Handle::current().spawn(async move {
+            let ping = ClientRequest::PingRequest(PingRequest::default());
+            let asking = self.peer.send_request(ping);
+            let is_there = match timeout(PING, asking).await {
+                // One that knows no such request is there too.
+                Ok(answer) => matches!(answer, Ok(_) | Err(ServiceError::McpError(_))),
+                Err(_) => false,
+            };
+            if !is_there {
+                tracing::debug!(server = &*self.server, "no answer to a ping");
+                self.retired.store(true, Ordering::Release);
+            }
+        });
     }
 
     /// Why it ended.
@@ -225,10 +254,13 @@ impl Session {
     }
 
     fn lost(&self, sent: bool) -> McpError {
-        match self.fault.why() {
-            Some(why) => why.of_call(&self.server, sent),
-            None => Why::Gone("it closed the connection".to_owned()).of_call(&self.server, sent),
-        }
+        let other = || {
+            let retired = self.retired.load(Ordering::Acquire);
+            let how = if retired { "it answers nothing" } else { "it closed the connection" };
+            Why::Gone(how.to_owned())
+        };
+        let why = self.fault.why().cloned().unwrap_or_else(other);
+        why.of_call(&self.server, sent)
     }
 
     fn unusable(&self, message: &str, sent: &Sent) -> McpError {

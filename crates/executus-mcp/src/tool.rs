@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use executus_core::{Tool, ToolContext, ToolError, ToolOutput, ToolSpec};
 use serde_json::{Map, Value};
 
-use crate::call;
+use crate::call::Call;
 use crate::definition::Definition;
 use crate::error::McpError;
 use crate::server::McpServer;
@@ -16,7 +16,8 @@ use crate::server::McpServer;
 /// **Result**: text content as text, structured content as data; pictures, sounds and files as
 /// artifacts, with a mark each in the text. **Effect**: what the host says; where it says nothing
 /// every call counts, unless it trusts the server's hints. A call that counts and got no answer ends
-/// as [`ToolError::Unknown`], and is never made again. **Time**: the server's limit for a call.
+/// as [`ToolError::Unknown`], and is never made again. **Time**: the server's limit for a call, or the
+/// tool's own.
 /// **Cancellation**: at the run's cancel and when the future is dropped, the server is told to stop.
 #[derive(Clone)]
 pub struct McpTool {
@@ -60,7 +61,9 @@ impl Tool for McpTool {
         };
         let effect = self.spec().effect;
         let progress = |said: &str| context.progress(said);
-        let calling = call::perform(&self.server.0, &self.definition.tool, args, effect, &progress);
+        let Definition { tool, limit, .. } = &self.definition;
+        let call = Call { tool, args, effect, limit: *limit, progress: &progress };
+        let calling = call.perform(&self.server.0);
         let result = tokio::select! {
             biased;
             result = calling => result,

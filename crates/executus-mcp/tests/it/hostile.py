@@ -11,6 +11,7 @@ import time
 
 mode, notes = sys.argv[1], open(sys.argv[2], "a", buffering=1)
 changed = False
+second_life = os.path.getsize(sys.argv[2]) > 0
 
 
 def send(message):
@@ -89,6 +90,8 @@ def call(request):
         send({"id": request["id"], "error": error})
     elif mode == "silent":
         pass
+    elif mode == "stuck" and not second_life:
+        time.sleep(600)
     else:
         answer(request, "done")
 
@@ -134,6 +137,8 @@ for line in sys.stdin:
                 "cacheScope": "private",
             },
         })
+    elif method == "ping":
+        send({"id": message["id"], "result": {}})
     elif method == "tools/list":
         tools(message)
     elif method == "tools/call":

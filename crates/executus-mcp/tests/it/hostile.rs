@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use executus_core::{Effect, Tool, ToolError};
+use executus_core::{Effect, Tool, ToolError, ToolSpec};
 use executus_mcp::{McpError, McpLimits, McpServer};
 use serde_json::json;
 use tempfile::TempDir;
@@ -75,6 +75,40 @@ async fn a_call_out_of_time_is_cancelled_at_the_server() {
     let server = harmless.build().unwrap();
     let error = call(&server, "work", json!({})).await.unwrap_err();
     assert_eq!(error, ToolError::Timeout { limit_ms: 700 });
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_stuck_is_started_anew_and_one_that_is_there_is_not() {
+    let (_folder, notes) = notes();
+    let limits = within(Duration::from_millis(700));
+    let server = hostile("stuck", &notes).limits(limits).build().unwrap();
+    server.tools().await.unwrap();
+    let started = tokio::time::Instant::now();
+    while work(&server).await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(20));
+    }
+    assert_eq!(server.lives(), 2);
+    server.close().await;
+
+    let server = hostile("silent", &notes).limits(limits).build().unwrap();
+    for _ in 0..4 {
+        work(&server).await.unwrap_err();
+    }
+    assert_eq!(server.lives(), 1);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_tool_may_be_described_by_the_host() {
+    let (_folder, notes) = notes();
+    let server = hostile("silent", &notes).build().unwrap();
+    let spec = ToolSpec::new("own", "mine").timeout(Duration::from_millis(900));
+    let tool = server.tool("work", spec);
+    server.tools().await.unwrap();
+    let error = tool.call(&context(), &json!({})).await.unwrap_err();
+    assert!(error.to_string().contains("900ms"), "{error}");
+    assert!(tool.spec().timeout > Some(Duration::from_millis(900)));
     server.close().await;
 }
 

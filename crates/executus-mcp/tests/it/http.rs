@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use executus_core::secret::Secret;
 use executus_core::{Effect, ToolError};
-use executus_http::Client;
+use executus_http::{AddressPolicy, Client};
 use executus_mcp::{BuildError, McpError, McpServer};
 use serde_json::json;
 use tempfile::TempDir;
@@ -124,6 +124,20 @@ async fn a_server_that_is_away_is_told_at_once() {
     let error = server.call("echo", &args(json!({})), Effect::Once).await.unwrap_err();
     assert!(matches!(&error, McpError::Start { .. }), "{error}");
     assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_clients_word_on_addresses_holds() {
+    let port = port();
+    let running = Everything::start(port).await;
+    let client = Client::builder().address_policy(AddressPolicy::public()).build().unwrap();
+    let server = McpServer::http("all", url(port), client).build().unwrap();
+    let error = server.call("echo", &args(json!({})), Effect::Once).await.unwrap_err();
+    assert!(matches!(&error, McpError::Start { .. }), "{error}");
+    assert!(error.to_string().starts_with("server `all` did not start: http://"), "{error}");
+    assert!(error.to_string().ends_with("in the address policy"), "{error}");
+    drop(running);
     server.close().await;
 }
 

@@ -4,6 +4,8 @@
 #[cfg(feature = "driver")]
 mod driver;
 mod ending;
+#[cfg(target_os = "linux")]
+mod footprint;
 mod hostile;
 mod http;
 mod lists;
