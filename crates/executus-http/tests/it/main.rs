@@ -15,8 +15,10 @@ mod exchange;
 mod grace;
 mod health;
 mod limits;
+mod pool;
 mod reach;
 mod resolve;
+mod retry;
 #[cfg(feature = "aws-lc-rs")]
 mod secure;
 mod still;
