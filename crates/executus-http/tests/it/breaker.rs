@@ -146,7 +146,11 @@ async fn one_success_in_three_is_not_enough() {
     let _still = Still::new();
     let (server, setup) = (server(), Setup::new(policy()));
     for n in 0..60 {
-        if n % 3 == 2 { setup.wire.connects() } else { setup.wire.refuses() }
+        if n % 3 == 2 {
+            setup.wire.connects()
+        } else {
+            setup.wire.refuses()
+        }
         // Each success on a connection of its own.
         setup.client.close(Duration::ZERO).await;
         match setup.get(&server).await {
