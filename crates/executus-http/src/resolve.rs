@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 /// - R2: it MAY answer from what it keeps. It MUST NOT answer with the addresses of another name.
 ///
 /// The future is dropped when the limit for a connection has passed, or when the request is given
-/// up. A panic is the panic of the request.
+/// up. A panic is a look-up that found no address.
 #[async_trait]
 pub trait Resolve: Send + Sync + fmt::Debug {
     /// The addresses of the name, the ones to be tried first in front.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use executus_core::isolate::isolate;
 use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::TcpStream;
@@ -48,7 +49,9 @@ impl Dial {
             return Ok(known);
         }
         let refused = |message| NoConnection::Failed { failure: ConnectFailure::Name, message };
-        let found = self.resolve.resolve(name).await.map_err(|error| refused(error.to_string()))?;
+        let found = isolate(|| self.resolve.resolve(name)).await;
+        let found = found.map_err(|panicked| refused(format!("the look-up {panicked}")))?;
+        let found = found.map_err(|error| refused(error.to_string()))?;
         if found.is_empty() {
             return Err(refused("the name has no address".to_owned()));
         }
@@ -88,7 +91,9 @@ impl Dial {
 
     async fn open(&self, to: SocketAddr) -> io::Result<Link> {
         if let Some(transport) = &self.transport {
-            return transport.connect(to).await.map(Link::Other);
+            let opened = isolate(|| transport.connect(to)).await;
+            let panicked = |panicked| io::Error::other(format!("the transport {panicked}"));
+            return opened.map_err(panicked)?.map(Link::Other);
         }
         let stream = TcpStream::connect(to).await?;
         // A request is written whole: waiting for more only delays it.

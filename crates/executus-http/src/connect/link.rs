@@ -20,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 /// - T2: dropping the future, or the stream, closes what was opened.
 ///
 /// The future is dropped when the limit for a connection has passed, or when another address was
-/// faster. A panic is the panic of the request.
+/// faster. A panic is a failed connection.
 #[async_trait]
 pub trait Transport: Send + Sync + fmt::Debug {
     /// A stream to this address.

@@ -1,12 +1,13 @@
 //! Names whose addresses cannot be told, and addresses that do not answer.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use executus_http::{
-    Client, ConnectFailure, HttpError, Method, Phase, Request, Resolve, ResolveError,
+    ByteStream, Client, ConnectFailure, HttpError, Method, Phase, Request, Resolve, ResolveError,
+    Transport,
 };
 use tokio::join;
 
@@ -33,6 +34,41 @@ async fn a_name_service_that_is_silent_takes_the_time_to_connect() {
     let error = refused(Arc::new(Silent), SHORT, "http://h.test/").await;
     assert!(matches!(error, HttpError::Timeout { phase: Phase::Connect, .. }), "{error}");
     assert!(!error.was_sent());
+}
+
+#[derive(Debug)]
+struct Panicking;
+
+#[async_trait]
+impl Resolve for Panicking {
+    async fn resolve(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        panic!("no resolver")
+    }
+}
+
+#[async_trait]
+impl Transport for Panicking {
+    async fn connect(&self, _: SocketAddr) -> std::io::Result<Box<dyn ByteStream>> {
+        panic!("no transport")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failure_to_connect() {
+    let error = refused(Arc::new(Panicking), LONG, "http://h.test/").await;
+    assert!(
+        matches!(&error, HttpError::Connect { failure: ConnectFailure::Name, message, .. }
+        if message.contains("no resolver")),
+        "{error}"
+    );
+    let client = Client::builder().transport(Arc::new(Panicking)).build().unwrap();
+    let request = Request::new(Method::Get, "http://127.0.0.1/").unwrap();
+    let error = client.send(request).await.unwrap_err();
+    assert!(
+        matches!(&error, HttpError::Connect { failure: ConnectFailure::Other, message, .. }
+        if message.contains("no transport")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
