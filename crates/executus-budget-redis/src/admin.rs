@@ -9,7 +9,7 @@ use executus_redis::redis::{self, Value};
 use executus_redis::{RedisError, Script};
 use serde::Serialize;
 
-use crate::answer::{Answer, amounts, number, read_limit, text, write_amounts, write_limits};
+use crate::answer::{Answer, amounts, number, pack, read_limit, text, write_limits};
 use crate::budget::RedisBudget;
 use crate::error::OpenError;
 
@@ -76,7 +76,8 @@ impl RedisBudget {
         let book = &self.shared.book;
         let key = account.map(|account| book.account_key(account));
         let name = account.map_or_else(String::new, |account| format!("-{account}"));
-        self.ask(&book.scripts.limits, key.as_deref(), &[&name, list]).await.map(|_| ())
+        let args = [name.as_bytes(), list.as_bytes()];
+        self.ask(&book.scripts.limits, key.as_deref(), &args).await.map(|_| ())
     }
 
     /// What stands in an account, by the server's clock. Holds whose lease ran out are ended first.
@@ -86,7 +87,8 @@ impl RedisBudget {
     pub async fn account(&self, account: &str) -> Result<Account, OpenError> {
         let book = &self.shared.book;
         let key = book.account_key(account);
-        let rest = self.ask(&book.scripts.account, Some(&key), &[book.remember()]).await?;
+        let rest =
+            self.ask(&book.scripts.account, Some(&key), &[book.remember().as_bytes()]).await?;
         read_account(&rest).ok_or_else(|| self.unreadable("an account"))
     }
 
@@ -118,7 +120,8 @@ impl RedisBudget {
     /// [`OpenError::Server`].
     pub async fn holds(&self, from: Option<u64>) -> Result<HoldPage, OpenError> {
         let cursor = from.unwrap_or(0).to_string();
-        let rest = self.ask(&self.shared.book.scripts.holds, None, &[&cursor, PAGE]).await?;
+        let args = [cursor.as_bytes(), PAGE.as_bytes()];
+        let rest = self.ask(&self.shared.book.scripts.holds, None, &args).await?;
         let page = || {
             let [next, Value::Array(list)] = rest.as_slice() else { return None };
             let holds: Option<Vec<Hold>> = list.iter().map(read_hold).collect();
@@ -153,12 +156,13 @@ impl RedisBudget {
 
     async fn begin(&self, if_empty: bool, spent: &[(Arc<str>, Amounts)]) -> Result<(), OpenError> {
         let epoch = uuid::Uuid::new_v4().simple().to_string();
-        let mut args = vec![epoch, if if_empty { "1" } else { "0" }.to_owned()];
+        let only = if if_empty { "1" } else { "0" };
+        let mut args = vec![epoch.into_bytes(), only.into()];
         for (account, amounts) in spent {
             let amounts = amounts.check().map_err(OpenError::Limits)?;
-            args.extend([account.to_string(), write_amounts(amounts)]);
+            args.extend([account.as_bytes().to_vec(), pack(&[amounts])]);
         }
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         self.ask(&self.shared.book.scripts.reseed, None, &args).await.map(|_| ())
     }
 
@@ -179,7 +183,7 @@ impl RedisBudget {
         &self,
         script: &Script,
         key: Option<&str>,
-        args: &[&str],
+        args: &[&[u8]],
     ) -> Result<Vec<Value>, OpenError> {
         match self.shared.book.call(script, key, args).await.map_err(OpenError::Server)? {
             Answer::Done { rest, .. } => Ok(rest),
@@ -193,16 +197,16 @@ impl RedisBudget {
     }
 }
 
-/// An account: the server's time, the limits of all accounts, the fields.
+/// An account: the server's time, and the fields in words.
 fn read_account(rest: &[Value]) -> Option<Account> {
-    let [now, defaults, Value::Array(fields)] = rest else { return None };
+    let [now, Value::Array(fields)] = rest else { return None };
     let now = Timestamp::from_millis(number(now)?);
     let fields: HashMap<String, String> =
         fields.chunks(2).filter_map(|pair| Some((text(&pair[0])?, text(pair.get(1)?)?))).collect();
     let field = |name: &str| fields.get(name).map_or_else(Default::default, |text| amounts(text));
     let zero = |name: &str| field(name).unwrap_or_default();
     let (held, spent, overrun) = (zero("held"), zero("spent"), zero("over"));
-    let list = fields.get("limits").cloned().or_else(|| text(defaults))?;
+    let list = fields.get("limits")?;
     let limits: Option<Vec<Limit>> =
         list.split(';').filter(|limit| !limit.is_empty()).map(read_limit).collect();
     let used = limits?.into_iter().map(|limit| {

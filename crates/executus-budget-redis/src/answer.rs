@@ -11,8 +11,8 @@ use crate::error::lost;
 /// The answer of a script.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// Done; with the server's count, its epoch, and what else it answered.
-    Done { count: u64, epoch: Arc<str>, rest: Vec<Value> },
+    /// Done; with the server's count, its epoch where the caller named another, and what else it answered.
+    Done { count: u64, epoch: Option<Arc<str>>, rest: Vec<Value> },
     /// A limit does not cover it.
     Exceeded(Box<BudgetError>),
     /// The hold is over.
@@ -32,7 +32,7 @@ impl Answer {
         Some(match state.as_str() {
             "ok" => Self::Done {
                 count: number(&parts.next()?)?,
-                epoch: text(&parts.next()?)?.into(),
+                epoch: parts.next().as_ref().and_then(text).map(Arc::from),
                 rest: parts.collect(),
             },
             "exceeded" => Self::Exceeded(Box::new(exceeded(&parts.collect::<Vec<_>>())?)),
@@ -92,8 +92,13 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
     }
 }
 
-/// Amounts as the scripts write them.
-pub(crate) fn write_amounts(amounts: Amounts) -> String {
+/// Amounts as the scripts keep them: eight bytes each, the lowest first.
+pub(crate) fn pack(amounts: &[Amounts]) -> Vec<u8> {
+    let numbers = amounts.iter().flat_map(|amounts| amounts.dimensions());
+    numbers.flat_map(|(_, number)| number.to_le_bytes()).collect()
+}
+
+fn write_amounts(amounts: Amounts) -> String {
     let Amounts { tokens, runtime_ms, cost_micros, runs } = amounts;
     format!("{tokens},{runtime_ms},{cost_micros},{runs}")
 }

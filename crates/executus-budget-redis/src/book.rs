@@ -8,7 +8,7 @@ use executus_redis::redis::Value;
 use executus_redis::{Redis, RedisError, Script};
 use parking_lot::Mutex;
 
-use crate::answer::{Answer, write_amounts};
+use crate::answer::{Answer, pack};
 use crate::config::Config;
 use crate::error::unavailable;
 use crate::scripts::Scripts;
@@ -71,7 +71,7 @@ impl Book {
         &self,
         script: &Script,
         key: Option<&str>,
-        args: &[&str],
+        args: &[&[u8]],
     ) -> Result<Answer, RedisError> {
         let (epoch, count) = {
             let known = self.known.lock();
@@ -81,19 +81,20 @@ impl Book {
         let keys = &keys[..if key.is_some() { 3 } else { 2 }];
         let mut all: Vec<&[u8]> = Vec::with_capacity(args.len() + 2);
         all.extend([epoch.as_bytes(), count.as_bytes()]);
-        all.extend(args.iter().map(|arg| arg.as_bytes()));
+        all.extend(args);
         let value = self.redis.eval(script, keys, &all).await?;
         let answer = Answer::read(value)
             .ok_or_else(|| self.redis.unreadable("no answer of the budget's"))?;
         if let Answer::Done { count, epoch, .. } = &answer {
-            self.saw(epoch, *count);
+            self.saw(epoch.as_ref(), *count);
         }
         Ok(answer)
     }
 
-    fn saw(&self, epoch: &Arc<str>, count: u64) {
+    /// `epoch`: the server's, where it is not the one that this process named.
+    fn saw(&self, epoch: Option<&Arc<str>>, count: u64) {
         let mut known = self.known.lock();
-        if known.epoch != *epoch {
+        if let Some(epoch) = epoch.filter(|epoch| **epoch != known.epoch) {
             *known = Known { epoch: Arc::clone(epoch), count };
         }
         known.count = known.count.max(count);
@@ -106,8 +107,14 @@ impl Book {
         ask: Amounts,
     ) -> Result<(), BudgetError> {
         let id = hold.to_string();
-        let (names, ask) = (accounts.join("\n"), write_amounts(ask));
-        let args = [id.as_str(), &self.lease, &self.remember, &names, &ask];
+        let (names, sums) = (accounts.join("\n"), pack(&[ask, Amounts::default()]));
+        let args = [
+            id.as_bytes(),
+            self.lease.as_bytes(),
+            self.remember.as_bytes(),
+            names.as_bytes(),
+            &sums,
+        ];
         let key = self.hold_key(&id);
         let answer = self.call(&self.scripts.reserve, Some(&key), &args).await;
         answer.map_err(unavailable)?.granted(hold)
@@ -119,8 +126,9 @@ impl Book {
         line: &RunId,
         total: Amounts,
     ) -> Result<(), BudgetError> {
-        let (id, total) = (hold.to_string(), write_amounts(total));
-        let args = [id.as_str(), &self.lease, &self.remember, line.as_str(), &total];
+        let (id, total) = (hold.to_string(), pack(&[total]));
+        let line = line.as_str().as_bytes();
+        let args = [id.as_bytes(), self.lease.as_bytes(), self.remember.as_bytes(), line, &total];
         let key = self.hold_key(&id);
         let answer = self.call(&self.scripts.charge, Some(&key), &args).await;
         answer.map_err(unavailable)?.granted(hold)
@@ -134,9 +142,10 @@ impl Book {
         spent: Amounts,
         accounts: Option<&[Arc<str>]>,
     ) -> Result<(), BudgetError> {
-        let (id, spent) = (hold.to_string(), write_amounts(spent));
+        let (id, spent) = (hold.to_string(), pack(&[spent]));
         let names = accounts.map_or_else(String::new, |names| format!("-{}", names.join("\n")));
-        let args = [id.as_str(), &self.remember, hold.run.as_str(), &spent, &names];
+        let own = hold.run.as_str().as_bytes();
+        let args = [id.as_bytes(), self.remember.as_bytes(), own, &spent, names.as_bytes()];
         let key = self.hold_key(&id);
         let answer = self.call(&self.scripts.settle, Some(&key), &args).await;
         answer.map_err(unavailable)?.ended(hold)
@@ -145,15 +154,15 @@ impl Book {
     pub(crate) async fn release(&self, hold: &HoldId) -> Result<(), BudgetError> {
         let id = hold.to_string();
         let key = self.hold_key(&id);
-        let args = [id.as_str(), &self.remember];
+        let args = [id.as_bytes(), self.remember.as_bytes()];
         let answer = self.call(&self.scripts.release, Some(&key), &args).await;
         answer.map_err(unavailable)?.ended(hold)
     }
 
     /// Renews leases, and returns the holds that are over.
     pub(crate) async fn renew(&self, holds: &[String]) -> Result<Vec<String>, RedisError> {
-        let mut args = vec![self.lease.as_str(), &self.remember];
-        args.extend(holds.iter().map(String::as_str));
+        let mut args = vec![self.lease.as_bytes(), self.remember.as_bytes()];
+        args.extend(holds.iter().map(|id| id.as_bytes()));
         match self.call(&self.scripts.renew, None, &args).await? {
             Answer::Done { rest, .. } => {
                 let Some(Value::Array(over)) = rest.first() else { return Ok(Vec::new()) };

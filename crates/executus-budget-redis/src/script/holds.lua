@@ -1,9 +1,12 @@
--- A page of the live holds. ARGV: 3 cursor, 4 how many, about.
-local page = redis.call('ZSCAN', LEASES, ARGV[3], 'COUNT', ARGV[4])
-local list = {}
-for i = 1, #page[2], 2 do
-  local id, lease = page[2][i], page[2][i + 1]
-  local f = redis.call('HMGET', PREFIX .. 'h:' .. id, 'accounts', 'held', 'sum')
-  if f[1] then list[#list + 1] = {id, whole(tonumber(lease)), f[1], f[2], f[3]} end
+-- A page of the live holds, in words. ARGV: 3 cursor, 4 how many, about.
+local page, text, list = call('ZSCAN', LEASES, ARGV[3], 'COUNT', ARGV[4]), rare().text, {}
+for n = 1, #page[2], 2 do
+  local id = page[2][n]
+  local f = call('HMGET', string.sub(META, 1, -5) .. 'h:' .. id, 'accounts', 'sums')
+  if f[1] and f[2] then
+    local sums = {open(TWICE, f[2])}
+    local lease = string.format('%.0f', tonumber(page[2][n + 1]))
+    list[#list + 1] = {id, lease, f[1], text(sums), text(sums, 5)}
+  end
 end
-return {'ok', whole(counted), epoch or '', page[1], list}
+return {'ok', tonumber(meta[2]) or 0, epoch or '', page[1], list}
