@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 
 use crate::id::RunId;
 use crate::status::{Outcome, RunStatus};
+use crate::time::Timestamp;
 
 /// Something to show.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +58,30 @@ pub enum Event {
         text: String,
         /// How many calls it asks for.
         calls: u32,
+    },
+    /// A call is not made before somebody approves it.
+    ApprovalAsked {
+        /// The step.
+        step: u32,
+        /// The call within the step.
+        call: u32,
+        /// The tool.
+        name: Arc<str>,
+        /// The arguments, scrubbed.
+        args: Value,
+        /// Until when an answer counts.
+        until: Timestamp,
+    },
+    /// Somebody answered, or nobody did in time.
+    ApprovalAnswered {
+        /// The step.
+        step: u32,
+        /// The call within the step.
+        call: u32,
+        /// Whether the call is made.
+        approved: bool,
+        /// Who said so; empty when nobody did.
+        by: Arc<str>,
     },
     /// A call begins.
     ToolStarted {

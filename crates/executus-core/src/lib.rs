@@ -40,7 +40,7 @@ pub use id::{HoldId, Key, RunId};
 pub use machine::{Next, Run};
 pub use model::{Model, ModelError, Turn};
 pub use port::Ports;
-pub use record::{Fact, Phase, Record};
+pub use record::{Answer, Fact, Phase, Record};
 pub use spec::{Brief, Limits, RunSpec};
 pub use status::{ErrorKind, Outcome, RunError, RunStatus, Stats, Tally};
 pub use template::Template;

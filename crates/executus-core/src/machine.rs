@@ -18,9 +18,11 @@ use crate::tool::Effect;
 use crate::transcript::{Acted, Entry, Reply, Transcript};
 
 mod apply;
+mod approval;
 mod digester;
 mod replay;
 
+pub use approval::{Approval, Verdict};
 pub use digester::Digester;
 pub use replay::{ReplayError, replay};
 
@@ -35,10 +37,19 @@ pub enum Next {
         /// The step, from 1.
         step: u32,
     },
-    /// Perform the open calls of this step; each is answered by [`Fact::Acted`].
+    /// Perform the open calls of this step, but for those that await approval; each is answered by
+    /// [`Fact::Acted`], or may have to be [`Fact::Asked`] for first.
     Act {
         /// The step, from 1.
         step: u32,
+    },
+    /// Nothing can be done before somebody approves a call of this step, or its time is over; the
+    /// answer is [`Fact::Answered`].
+    Wait {
+        /// The step, from 1.
+        step: u32,
+        /// When the first of the calls that wait is denied for want of an answer.
+        until: Timestamp,
     },
     /// Perform a phase of settling; the answer is [`Fact::Settled`].
     Settle(Phase),
@@ -89,6 +100,8 @@ struct State {
     /// Where the newest reply stands in the transcript.
     reply: Option<usize>,
     open: Vec<OpenCall>,
+    /// What calls of the step were asked for, in call order.
+    approvals: Vec<Approval>,
     transcript: Transcript,
     tally: Tally,
     /// The size of the transcript in bytes, as [`Limits`](crate::Limits) count it.
@@ -149,6 +162,7 @@ impl Run {
             step: 0,
             reply: None,
             open: Vec::new(),
+            approvals: Vec::new(),
             transcript: Transcript::default(),
             tally: Tally::default(),
             history: 0,
@@ -200,7 +214,8 @@ impl Run {
         match self.state.gate {
             Some(gate) => Next::Admit(gate),
             None if self.state.open.is_empty() => Next::Decide { step: self.state.step + 1 },
-            None => Next::Act { step: self.state.step },
+            None if self.state.approvals.is_empty() => Next::Act { step: self.state.step },
+            None => self.act_or_wait(),
         }
     }
 

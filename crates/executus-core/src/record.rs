@@ -133,6 +133,52 @@ pub struct Attempt {
     pub usage: Usage,
 }
 
+/// What somebody says to a call that awaits approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// The step of the call, from 1.
+    pub step: u32,
+    /// The call within the step, from 0.
+    pub call: u32,
+    /// Whether it may be made.
+    pub approved: bool,
+    /// Who says so; empty when nobody did in time.
+    pub by: Arc<str>,
+    /// Why, for the model and the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was said. Later than the time limit it denies, whatever it says.
+    pub given_at: Timestamp,
+}
+
+impl Answer {
+    /// Yes, said now.
+    pub fn yes(step: u32, call: u32, by: impl Into<Arc<str>>) -> Self {
+        let (by, given_at) = (by.into(), Timestamp::now());
+        Self { step, call, approved: true, by, reason: None, given_at }
+    }
+
+    /// No, said now.
+    pub fn no(step: u32, call: u32, by: impl Into<Arc<str>>) -> Self {
+        Self { approved: false, ..Self::yes(step, call, by) }
+    }
+
+    /// For this reason.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Said at this time.
+    #[must_use]
+    pub const fn at(mut self, given_at: Timestamp) -> Self {
+        self.given_at = given_at;
+        self
+    }
+}
+
 /// Something that happened to a run. Facts of one step commute: calls are answered in any order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -162,6 +208,17 @@ pub enum Fact {
         /// Why.
         error: RunError,
     },
+    /// A call is not made before somebody approves it.
+    Asked {
+        /// The step.
+        step: u32,
+        /// The call within the step.
+        call: u32,
+        /// Until when an answer counts.
+        until: Timestamp,
+    },
+    /// Somebody answered, or nobody did in time.
+    Answered(Arc<Answer>),
     /// A call that may be made only once is about to be made.
     Started {
         /// The step.
@@ -204,6 +261,8 @@ impl Fact {
             Self::Attempted(_) => "attempted",
             Self::Decided(_) => "decided",
             Self::Undecided { .. } => "undecided",
+            Self::Asked { .. } => "asked",
+            Self::Answered(_) => "answered",
             Self::Started { .. } => "started",
             Self::Acted(_) => "acted",
             Self::Steered(_) => "steered",

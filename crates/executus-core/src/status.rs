@@ -112,6 +112,8 @@ pub enum ErrorKind {
     Cancelled,
     /// The process was shut down.
     Interrupted,
+    /// A call awaits somebody's approval: the run is kept and goes on when there is an answer.
+    AwaitingApproval,
     /// A fault of the executor itself; please report it.
     Kernel,
 }
@@ -138,6 +140,7 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
+            Self::AwaitingApproval => "awaiting_approval",
             Self::Kernel => "kernel",
         }
     }

@@ -61,9 +61,16 @@ pub struct ToolSpec {
     pub timeout: Option<Duration>,
     /// It blocks its thread: it runs on the blocking pool, where it may outlive a cancel.
     pub blocking: bool,
+    /// Somebody has to approve each call within this long; `None`: nobody has to. Meanwhile the run
+    /// is kept, not performed; see [`RunRequest::answers`](crate::RunRequest::answers).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Duration>,
 }
 
 impl ToolSpec {
+    /// How long an approval may take where nobody says otherwise: a day.
+    pub const APPROVAL_LIMIT: Duration = Duration::from_secs(86_400);
+
     /// A tool without arguments, to be performed once.
     pub fn new(name: impl Into<Arc<str>>, description: impl Into<Arc<str>>) -> Self {
         Self {
@@ -73,6 +80,7 @@ impl ToolSpec {
             effect: Effect::Once,
             timeout: None,
             blocking: false,
+            approval: None,
         }
     }
 
@@ -94,6 +102,13 @@ impl ToolSpec {
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// To be approved by somebody, each call within this long; after it the call is denied.
+    #[must_use]
+    pub const fn approval(mut self, within: Duration) -> Self {
+        self.approval = Some(within);
         self
     }
 

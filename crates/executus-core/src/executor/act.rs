@@ -10,6 +10,7 @@ use serde_json::Value;
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep};
 
+use super::approve::Leave;
 use super::life::{Flow, Life};
 use super::shared::{GRACE, millis};
 use crate::event::Event;
@@ -46,6 +47,7 @@ impl Life {
     pub(crate) async fn act(&mut self, step: u32) -> Flow {
         let Some(reply) = self.run.reply().cloned() else { return Ok(()) };
         let mut prepared = SmallVec::<[Prepared<'_>; 1]>::new();
+        let mut to_ask = Vec::new();
         for index in 0..self.run.open().len() {
             // The last answer folds the step: then nothing is open any more.
             let Some(open) = self.run.open().get(index) else { break };
@@ -59,7 +61,24 @@ impl Life {
                 Box::pin(self.note_at(at, fact)).await?;
                 continue;
             }
-            match self.prepare(&reply, step, index) {
+            let asked = !self.run.approvals().is_empty();
+            if asked && self.is_waiting(index) {
+                continue;
+            }
+            let made = match self.prepare(&reply, step, index) {
+                Ok(call) if asked || call.tool.spec().approval.is_some() => {
+                    match self.leave(index, &*call.tool) {
+                        Leave::Given => Ok(call),
+                        Leave::Refused(error) => Err(error),
+                        Leave::ToAsk => {
+                            to_ask.push((index, call.tool));
+                            continue;
+                        }
+                    }
+                }
+                made => made,
+            };
+            match made {
                 Ok(call) => prepared.push(call),
                 Err(error) => {
                     let outcome = CallOutcome::Failed(error);
@@ -67,6 +86,9 @@ impl Life {
                     Box::pin(self.note_at(at, fact)).await?;
                 }
             }
+        }
+        if !to_ask.is_empty() {
+            Box::pin(self.ask(step, to_ask)).await?;
         }
         if self.log.is_some() {
             Box::pin(self.make_durable(step, &prepared)).await?;

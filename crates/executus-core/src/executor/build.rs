@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::approve;
 use super::delegate::PaletteTool;
 use super::life::{Life, Setup};
 use super::log::Log;
@@ -201,9 +202,16 @@ pub(crate) fn life(
         let checkpointer = executor.ports.checkpointer.clone().filter(|_| spec.ports.checkpoint);
         Box::new(Log::new(checkpointer, earlier, executor.config.port_limit, now))
     });
-    let needs_setup = refusal.is_some() || request.reserve.is_some() || !request.palette.is_empty();
-    let setup = needs_setup
-        .then(|| Box::new(Setup { refusal, reserve: request.reserve, palette: request.palette }));
+    let mut answers = request.answers;
+    if !answers.is_empty() {
+        answers = approve::awaited(&run, answers);
+    }
+    let needs_setup = refusal.is_some()
+        || request.reserve.is_some()
+        || !request.palette.is_empty()
+        || !answers.is_empty();
+    let (reserve, palette) = (request.reserve, request.palette);
+    let setup = needs_setup.then(|| Box::new(Setup { refusal, reserve, palette, answers }));
     let stops = Stops::new(Arc::clone(&shared), run.deadline());
     let life = Box::new(Life {
         run,

@@ -16,7 +16,7 @@ use crate::machine::{Misuse, Next, Run};
 use crate::model::Model;
 use crate::port::palette::EntryKind;
 use crate::port::{Amounts, Watcher};
-use crate::record::{Fact, Gate, Stop};
+use crate::record::{Answer, Fact, Gate, Stop};
 use crate::secret::Secrets;
 use crate::status::{ErrorKind, Outcome, RunError, RunStatus, Stats};
 use crate::time::Timestamp;
@@ -50,11 +50,13 @@ pub(crate) struct Life {
     pub(crate) deaf: bool,
 }
 
-/// What only admission needs.
+/// What only admission needs, and a step that an earlier life left waiting.
 pub(crate) struct Setup {
     pub(crate) refusal: Option<RunError>,
     pub(crate) reserve: Option<Amounts>,
     pub(crate) palette: Vec<(EntryKind, Arc<str>)>,
+    /// What was said to calls that await approval.
+    pub(crate) answers: Vec<Answer>,
 }
 
 /// Why the loop cannot go on as planned: the run is to be stopped.
@@ -123,6 +125,7 @@ async fn drive(life: &mut Life) {
                 Next::Admit(gate) => Box::pin(life.admit(gate)).await,
                 Next::Decide { step } => life.decide(step).await,
                 Next::Act { step } => life.act(step).await,
+                Next::Wait { .. } => Box::pin(life.wait()).await,
                 Next::Settle(_) | Next::Done => Ok(()),
             },
         };
@@ -213,7 +216,8 @@ impl Life {
     fn key_of(&self, fact: &Fact) -> Key {
         let call = match fact {
             Fact::Decided(decided) => return Key::step(decided.step),
-            Fact::Started { call, .. } => Some(*call),
+            Fact::Started { call, .. } | Fact::Asked { call, .. } => Some(*call),
+            Fact::Answered(answer) => Some(answer.call),
             Fact::Acted(acted) => Some(acted.call),
             _ => None,
         };

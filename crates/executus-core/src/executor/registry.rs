@@ -44,7 +44,12 @@ impl Registry {
 
     /// Whether a run with this id is under way, whoever chose the id. Looks at every run.
     pub(super) fn contains(&self, run: &RunId) -> bool {
-        self.places.iter().flatten().any(|shared| shared.spec().run_id == *run)
+        self.find(run).is_some()
+    }
+
+    /// The run with this id, if it is under way. Looks at every run.
+    pub(super) fn find(&self, run: &RunId) -> Option<Arc<Shared>> {
+        self.places.iter().flatten().find(|shared| shared.spec().run_id == *run).cloned()
     }
 
     pub(super) fn runs(&self) -> Vec<Arc<Shared>> {

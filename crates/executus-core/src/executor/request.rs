@@ -14,6 +14,7 @@ use crate::id::RunId;
 use crate::model::Model;
 use crate::port::palette::EntryKind;
 use crate::port::{Amounts, Ports};
+use crate::record::Answer;
 use crate::secret::Secrets;
 use crate::spec::{Brief, FORMAT, Limits, PortSet, RunSpec};
 use crate::time::Timestamp;
@@ -39,6 +40,7 @@ pub struct RunRequest {
     pub(crate) read_only: bool,
     pub(crate) events: Option<broadcast::Sender<Event>>,
     pub(crate) finalizers: Vec<Finalizer>,
+    pub(crate) answers: Vec<Answer>,
 }
 
 impl RunRequest {
@@ -67,6 +69,7 @@ impl RunRequest {
             read_only: false,
             events: None,
             finalizers: Vec::new(),
+            answers: Vec::new(),
         }
     }
 
@@ -173,6 +176,15 @@ impl RunRequest {
     #[must_use]
     pub const fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
+        self
+    }
+
+    /// To go on with these answers to calls that await approval, for
+    /// [`Executor::resume`](crate::Executor::resume). Those that no call of the kept run waits for
+    /// are left out: an answer may be given again, and never counts before it was asked for.
+    #[must_use]
+    pub fn answers(mut self, answers: impl IntoIterator<Item = Answer>) -> Self {
+        self.answers.extend(answers);
         self
     }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::build::{Origin, Unlived, life};
+use super::outside::{Awaited, awaited};
 use super::stops::within;
 use super::{Executor, RunHandle, RunRequest, RunTask, StartError, spawn};
 use crate::id::RunId;
 use crate::isolate::isolate;
 use crate::machine::{FoldError, Run};
 use crate::port::{Amounts, CheckpointError, Saved};
-use crate::record::Fact;
+use crate::record::{Fact, Record};
 use crate::spec::RunSpec;
 use crate::time::{Clock, Timestamp};
 
@@ -59,6 +60,15 @@ pub enum ResumeError {
         /// What happened.
         message: String,
     },
+    /// The run can do nothing before somebody approves a call, or the time for that is over.
+    /// Nothing was claimed, and nothing recorded.
+    #[error("run {run} awaits approval until {}", until.utc())]
+    AwaitingApproval {
+        /// Which run.
+        run: RunId,
+        /// When the first of its calls that wait is denied for want of an answer.
+        until: Timestamp,
+    },
     /// The run could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -69,6 +79,8 @@ pub enum ResumeError {
 pub struct Resumed {
     /// What the run was asked to be.
     pub spec: Arc<RunSpec>,
+    /// The calls that await approval, for [`RunRequest::answers`].
+    pub awaited: Vec<Awaited>,
 }
 
 impl Executor {
@@ -91,7 +103,9 @@ impl Executor {
     /// names, inputs and limits are those of the spec, whatever it says.
     ///
     /// A run that had ended but not settled is settled; its model is not asked. The next life has
-    /// the time that the last one had left: a run is not timed out for having been down.
+    /// the time that the last one had left: a run is not timed out for having been down, nor for
+    /// having waited. One that waits for an approval goes on with an answer to it, or when the time
+    /// for that is over; until then it is left as it is.
     ///
     /// # Errors
     /// See [`ResumeError`].
@@ -100,7 +114,7 @@ impl Executor {
         run: &RunId,
         request: impl FnOnce(&Resumed) -> RunRequest + Send,
     ) -> Result<RunHandle, ResumeError> {
-        let (handle, life) = self.revive(run, request).await?;
+        let (handle, life) = self.revive(run, request, false).await?;
         spawn(life)?;
         Ok(handle)
     }
@@ -115,32 +129,42 @@ impl Executor {
         run: &RunId,
         request: impl FnOnce(&Resumed) -> RunRequest + Send,
     ) -> Result<(RunHandle, RunTask), ResumeError> {
-        let (handle, life) = self.revive(run, request).await?;
+        let (handle, life) = self.revive(run, request, false).await?;
         Ok((handle, RunTask(Box::pin(life.live()))))
     }
 
-    async fn revive(
+    /// `though_waiting`: even if the run can do nothing but wait.
+    pub(super) async fn revive(
         &self,
         run: &RunId,
         request: impl FnOnce(&Resumed) -> RunRequest + Send,
+        though_waiting: bool,
     ) -> Result<(RunHandle, Unlived), ResumeError> {
         let checkpointer = self.0.ports.checkpointer.as_ref().ok_or(ResumeError::NoCheckpointer)?;
         // Before anything is claimed or settled: what is kept of a living run is not a dead one's.
         if self.0.runs.lock().contains(run) {
             return Err(StartError::Running { run: run.clone() }.into());
         }
+        // Before anything is claimed: a run that can only wait on is left as it is.
         let limit = self.0.config.port_limit;
+        let (known, _) = self.kept(run).await?;
+        let (spec, awaited) = (Arc::clone(known.spec()), awaited(&known));
+        let mut request = request(&Resumed { spec, awaited });
+        request.run_id = Some(run.clone());
+        if let Some(until) = known.waits()
+            && !(though_waiting || Timestamp::now() > until)
+            && !request.answers.iter().any(|answer| known.is_awaited(answer))
+        {
+            return Err(ResumeError::AwaitingApproval { run: run.clone(), until });
+        }
         if !answered(within(isolate(|| checkpointer.claim(run, LEASE)), limit).await)? {
             return Err(ResumeError::Claimed { run: run.clone() });
         }
-        let saved: Option<Saved> =
-            answered(within(isolate(|| checkpointer.load(run)), limit).await)?;
-        let saved = saved.ok_or_else(|| ResumeError::Unknown { run: run.clone() })?;
-        let mut folded = Run::fold(&saved.records)
-            .map_err(|source| ResumeError::Log { run: run.clone(), source })?;
-        let from_seq = saved.records.last().map_or(0, |record| record.seq);
+        // Anew: until the claim somebody else may have gone on with it.
+        let (mut folded, records) = self.kept(run).await?;
+        let from_seq = records.last().map_or(0, |record| record.seq);
         let opens = |fact: &Fact| matches!(fact, Fact::Opened(_) | Fact::Resumed { .. });
-        let began = saved.records.iter().rev().find(|record| opens(&record.fact));
+        let began = records.iter().rev().find(|record| opens(&record.fact));
         let began = began.map_or(folded.last_at(), |record| record.at);
         self.settle_dead_hold(&folded, began).await?;
 
@@ -149,16 +173,25 @@ impl Executor {
         let left = folded.deadline().since(folded.last_at());
         let attempt = folded.attempt() + 1;
         let fact = Fact::Resumed { from_seq, attempt, deadline: now.after(left) };
-        let mut request = request(&Resumed { spec: Arc::clone(folded.spec()) });
-        request.run_id = Some(run.clone());
         let seq = from_seq + 1;
         folded.apply(now, &fact).map_err(|misuse| ResumeError::Log {
             run: run.clone(),
             source: FoldError::Misuse { seq, misuse },
         })?;
-        let origin =
-            Origin { run: folded, first: fact, earlier: saved.records, refusal: None, clock };
+        let origin = Origin { run: folded, first: fact, earlier: records, refusal: None, clock };
         Ok(life(&self.0, request, origin, None)?)
+    }
+
+    /// What is kept of a run: its state, and the records that it is the fold of.
+    pub(super) async fn kept(&self, run: &RunId) -> Result<(Run, Vec<Record>), ResumeError> {
+        let checkpointer = self.0.ports.checkpointer.as_ref().ok_or(ResumeError::NoCheckpointer)?;
+        let loaded = within(isolate(|| checkpointer.load(run)), self.0.config.port_limit).await;
+        let saved: Option<Saved> = answered(loaded)?;
+        let Saved { records, .. } =
+            saved.ok_or_else(|| ResumeError::Unknown { run: run.clone() })?;
+        let folded =
+            Run::fold(&records).map_err(|source| ResumeError::Log { run: run.clone(), source })?;
+        Ok((folded, records))
     }
 
     /// The dead life's hold is settled with what the facts say it spent. Settling twice is nothing,

@@ -43,6 +43,8 @@ impl Run {
                 }
                 fits
             }
+            Fact::Asked { step, call, until } => self.asked(*step, *call, *until),
+            Fact::Answered(answer) => self.answered(answer),
             Fact::Started { step, call } => self.started(*step, *call),
             Fact::Acted(acted) => self.acted(at, Arc::clone(acted)),
             Fact::Steered(steer) => {
@@ -186,7 +188,7 @@ impl Run {
     }
 
     fn started(&mut self, step: u32, call: u32) -> bool {
-        if self.plan() != (Next::Act { step }) {
+        if self.plan() != (Next::Act { step }) || !self.may_begin(call) {
             return false;
         }
         match self.state.open.get_mut(call as usize) {
@@ -201,6 +203,9 @@ impl Run {
     fn acted(&mut self, at: Timestamp, acted: Arc<Acted>) -> bool {
         // Calls in flight when a sibling's late answer ended the run are still answered.
         if acted.step != self.state.step || self.state.settled != 0 {
+            return false;
+        }
+        if !self.state.approvals.is_empty() && !self.may_end(&acted) {
             return false;
         }
         let Some(open) = self.state.open.get_mut(acted.call as usize) else { return false };
@@ -316,7 +321,8 @@ impl Run {
         if self.state.open.is_empty() {
             return denial;
         }
-        let State { open, transcript, history, .. } = &mut self.state;
+        let State { open, approvals, transcript, history, .. } = &mut self.state;
+        approvals.clear();
         for acted in open.drain(..).filter_map(|call| call.answer) {
             denial = denial.or_else(|| ends_run(&acted).cloned());
             let entry = Entry::Result(acted);

@@ -1,6 +1,6 @@
 //! The digest of a run's state, at a cost that does not grow with the run.
 
-use super::Run;
+use super::{Approval, Run};
 use crate::digest::{Digest, Hasher};
 use crate::status::{RunStatus, Tally};
 use crate::transcript::{CallOutcome, Entry, Reply};
@@ -68,13 +68,18 @@ impl Digester {
             }
             None => hasher.number(0),
         }
+        // What was asked for is hashed where there is something: states without it keep their digest.
+        let asked = u64::from(!state.approvals.is_empty()) << 9;
         hasher.number(state.open.len() as u64);
         for call in &state.open {
-            hasher.number(call.effect as u64 | u64::from(call.started) << 8);
+            hasher.number(call.effect as u64 | u64::from(call.started) << 8 | asked);
             match &call.answer {
                 Some(acted) => feed_outcome(&mut hasher, &acted.outcome),
                 None => hasher.number(0),
             }
+        }
+        if asked != 0 {
+            feed_approvals(&mut hasher, &state.approvals);
         }
         match &state.end {
             Some(end) => {
@@ -101,6 +106,23 @@ fn counts(tally: &Tally) -> [u64; 7] {
         tally.cached_tokens,
         tally.cost_micros,
     ]
+}
+
+fn feed_approvals(hasher: &mut Hasher, approvals: &[Approval]) {
+    hasher.number(approvals.len() as u64);
+    for Approval { call, until, answer } in approvals {
+        hasher.number(u64::from(*call));
+        hasher.number(until.as_micros().cast_unsigned());
+        match answer {
+            None => hasher.number(0),
+            Some(answer) => {
+                hasher.number(1 + u64::from(answer.approved));
+                hasher.number(answer.given_at.as_micros().cast_unsigned());
+                hasher.text(&answer.by);
+                hasher.optional(answer.reason.as_deref());
+            }
+        }
+    }
 }
 
 fn feed_entry(hasher: &mut Hasher, entry: &Entry) {
