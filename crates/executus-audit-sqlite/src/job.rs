@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use executus_core::digest::Digest;
 use executus_core::port::AuditError;
 use executus_core::record::Fact;
 use executus_core::{Outcome, Reply, RunSpec};
@@ -9,10 +10,12 @@ use executus_sqlite::rusqlite::{self, Connection, OptionalExtension, params};
 use executus_sqlite::{Job, StoreError};
 use tokio::sync::oneshot;
 
+use crate::chain::entry::Entry;
+use crate::chain::row::{self as chained, StartSays};
 use crate::error::audit_error;
 use crate::note::NewNote;
 use crate::outcome::{self, End};
-use crate::row::{Row, Statements};
+use crate::row::{Group, Row};
 use crate::trail::Ack;
 
 /// An answer to somebody who waits.
@@ -53,9 +56,9 @@ impl Start {
         Self { spec, text, attempt, found: None }
     }
 
-    fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        self.found = Some(match self.known(connection)? {
-            None => Ok(self.insert(connection)?),
+    fn apply(&mut self, group: &mut Group<'_>) -> rusqlite::Result<()> {
+        self.found = Some(match self.known(group.connection)? {
+            None => Ok(self.insert(group)?),
             // Whoever asks, in whatever life: the run is over, and this is how it ended.
             Some((_, _, Some(closed))) => Err(match closed {
                 Ok(outcome) => AuditError::Closed { outcome: Box::new(outcome) },
@@ -66,7 +69,7 @@ impl Start {
                 let message = format!("run id `{run}` is taken by another run; choose a new one");
                 Err(AuditError::Conflict { message })
             }
-            Some((run, _, None)) => Ok(self.resume(connection, run)?),
+            Some((run, _, None)) => Ok(self.resume(group, run)?),
         });
         Ok(())
     }
@@ -82,37 +85,61 @@ impl Start {
             .optional()
     }
 
-    fn insert(&self, connection: &Connection) -> rusqlite::Result<Started> {
+    fn insert(&self, group: &mut Group<'_>) -> rusqlite::Result<Started> {
         let spec = &self.spec;
-        let run = connection
+        let parent = spec.parent_run_id.as_ref().map(|run| run.as_str());
+        let (run, salt) = group
+            .connection
             .prepare_cached(
                 "INSERT INTO runs (run_id, format, subject_id, name, caller_id, channel_id,
-                   parent_run_id, spec, attempt, started_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                   parent_run_id, spec, attempt, started_at, salt)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, randomblob(16))
+                 RETURNING id, salt",
             )?
-            .insert(params![
-                spec.run_id.as_str(),
-                spec.format,
-                spec.subject_id,
-                spec.name,
-                spec.caller_id,
-                spec.channel_id,
-                spec.parent_run_id.as_ref().map(|run| run.as_str()),
-                self.text,
-                self.attempt,
-                spec.started_at.as_micros(),
-            ])?;
+            .query_row(
+                params![
+                    spec.run_id.as_str(),
+                    spec.format,
+                    spec.subject_id,
+                    spec.name,
+                    spec.caller_id,
+                    spec.channel_id,
+                    parent,
+                    self.text,
+                    self.attempt,
+                    spec.started_at.as_micros(),
+                ],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
+        let says = StartSays {
+            name: &spec.name,
+            caller_id: &spec.caller_id,
+            channel_id: &spec.channel_id,
+            spec: &self.text,
+        };
+        let start = chained::Start {
+            run,
+            run_id: spec.run_id.as_str(),
+            format: i64::from(spec.format),
+            subject_id: &spec.subject_id,
+            parent_run_id: parent,
+            started_at: spec.started_at.as_micros(),
+        };
+        group.link.push(Entry::Opened { run }, &start.digest(&says.digest(&salt)));
         Ok(Started { run, ..Started::default() })
     }
 
-    fn resume(&self, connection: &Connection, run: i64) -> rusqlite::Result<Started> {
-        connection
+    fn resume(&self, group: &mut Group<'_>, run: i64) -> rusqlite::Result<Started> {
+        let connection = group.connection;
+        let attempt = connection
             .prepare_cached(
                 "UPDATE runs SET attempt = max(attempt, ?2), status = NULL, ended_at = NULL,
-                   output = NULL, error = NULL, stats = NULL, artifacts = NULL
-                 WHERE id = ?1 AND closed = 0",
+                   output = NULL, error = NULL, stats = NULL, artifacts = NULL,
+                   salt = coalesce(salt, randomblob(16))
+                 WHERE id = ?1 AND closed = 0 RETURNING attempt",
             )?
-            .execute(params![run, self.attempt])?;
+            .query_row(params![run, self.attempt], |row| row.get(0))?;
+        group.link.push(Entry::Resumed { run }, &chained::resumed(run, attempt));
         let last_seq: i64 = connection
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM records WHERE run = ?1")?
             .query_row([run], |row| row.get(0))?;
@@ -152,7 +179,8 @@ impl Purge {
         Self { before, purged: 0 }
     }
 
-    fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    fn apply(&mut self, group: &mut Group<'_>) -> rusqlite::Result<()> {
+        let connection = group.connection;
         let mut old = connection.prepare_cached(
             "SELECT id FROM runs WHERE closed = 1 AND journaled = 1 AND ended_at < ?1
              ORDER BY ended_at LIMIT ?2",
@@ -164,6 +192,7 @@ impl Purge {
             connection
                 .prepare_cached("UPDATE runs SET journaled = 0 WHERE id = ?1")?
                 .execute([run])?;
+            group.link.push(Entry::Purged { run: *run }, &Digest::default());
         }
         self.purged = u32::try_from(old.len()).unwrap_or(Self::RUNS);
         Ok(())
@@ -171,22 +200,30 @@ impl Purge {
 }
 
 impl Job for Work {
-    type Group<'c> = Statements<'c>;
+    type Group<'c> = Group<'c>;
 
-    fn group(connection: &Connection) -> Statements<'_> {
-        Statements::new(connection)
+    fn group(connection: &Connection) -> Group<'_> {
+        Group::new(connection)
     }
 
-    fn apply(&mut self, statements: &mut Statements<'_>) -> rusqlite::Result<()> {
-        let connection = statements.connection();
-        match self {
-            Self::Row(row) => row.apply(statements),
-            Self::Start(start, _) => start.apply(connection),
+    fn apply(&mut self, group: &mut Group<'_>) -> rusqlite::Result<()> {
+        let mark = group.link.mark();
+        let applied = match self {
+            Self::Row(row) => row.apply(group),
+            Self::Start(start, _) => start.apply(group),
             Self::Flush(..) => Ok(()),
-            Self::End(end, ..) => end.apply(connection),
-            Self::Purge(purge, _) => purge.apply(connection),
-            Self::Note(note, _) => note.apply(connection),
+            Self::End(end, ..) => end.apply(group),
+            Self::Purge(purge, _) => purge.apply(group),
+            Self::Note(note, _) => note.apply(group),
+        };
+        if applied.is_err() {
+            group.link.back_to(mark);
         }
+        applied
+    }
+
+    fn finish(group: &mut Group<'_>) -> rusqlite::Result<()> {
+        group.link.append(group.connection)
     }
 
     fn settle(self, result: Result<(), StoreError>) {

@@ -16,6 +16,7 @@ mod error;
 mod schema;
 
 mod body;
+mod chain;
 mod job;
 mod note;
 mod outcome;

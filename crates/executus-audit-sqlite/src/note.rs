@@ -1,10 +1,13 @@
 //! Notes: what else a host records durably, under ids of its own.
 
 use executus_core::{RunId, Timestamp};
-use executus_sqlite::rusqlite::{self, Connection, params};
+use executus_sqlite::rusqlite::{self, OptionalExtension, params};
 use serde_json::Value;
 
 use crate::body;
+use crate::chain::entry::Entry;
+use crate::chain::row as chained;
+use crate::row::Group;
 
 /// Something that a host records beside the trails of its runs: an action of a capability, say.
 ///
@@ -67,20 +70,23 @@ impl NewNote {
         self.is_new
     }
 
-    pub(crate) fn apply(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let written = connection
+    pub(crate) fn apply(&mut self, group: &mut Group<'_>) -> rusqlite::Result<()> {
+        let run_id = self.run_id.as_ref().map(|run| run.as_str());
+        let salt = group
+            .connection
             .prepare_cached(
-                "INSERT INTO notes (id, run_id, at, kind, body) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT DO NOTHING",
+                "INSERT INTO notes (id, run_id, at, kind, body, salt)
+                 VALUES (?1, ?2, ?3, ?4, ?5, randomblob(16))
+                 ON CONFLICT DO NOTHING RETURNING salt",
             )?
-            .execute(params![
-                self.id,
-                self.run_id.as_ref().map(|run| run.as_str()),
-                self.at,
-                self.kind,
-                self.body,
-            ])?;
-        self.is_new = written == 1;
+            .query_row(params![self.id, run_id, self.at, self.kind, self.body], |row| row.get(0))
+            .optional()?;
+        self.is_new = salt.is_some();
+        if let Some(salt) = salt {
+            let row = chained::Note { id: &self.id, run_id, at: self.at, kind: &self.kind };
+            let digest = row.digest(&chained::note_says(&salt, &self.body));
+            group.link.push(Entry::Note { id: &self.id }, &digest);
+        }
         Ok(())
     }
 }

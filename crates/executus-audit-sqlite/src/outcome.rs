@@ -2,10 +2,13 @@
 
 use executus_core::port::AuditError;
 use executus_core::{Outcome, RunId, RunStatus};
-use executus_sqlite::rusqlite::{self, Connection, Row, params};
+use executus_sqlite::rusqlite::{self, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 
 use crate::body;
+use crate::chain::entry::Entry;
+use crate::chain::row::{self as chained, EndSays, Salt};
+use crate::row::Group;
 
 /// Finds a run: its number, its spec, whether it is closed, and the columns of its outcome.
 pub(crate) const KNOWN: &str = "SELECT id, spec, closed, status, output, error, stats, artifacts
@@ -74,23 +77,48 @@ impl End {
         })
     }
 
-    pub(crate) fn apply(&self, connection: &Connection) -> rusqlite::Result<()> {
-        connection
+    pub(crate) fn apply(&self, group: &mut Group<'_>) -> rusqlite::Result<()> {
+        let ended = group
+            .connection
             .prepare_cached(
                 "UPDATE runs SET status = ?2, ended_at = max(started_at, ?3), output = ?4,
                    error = ?5, stats = ?6, artifacts = ?7, closed = ?8
-                 WHERE id = ?1 AND closed = 0",
+                 WHERE id = ?1 AND closed = 0 RETURNING ended_at, attempt, salt",
             )?
-            .execute(params![
-                self.run,
-                self.status,
-                self.ended_at,
-                self.output,
-                self.error,
-                self.stats,
-                self.artifacts,
-                self.closes,
-            ])
-            .map(drop)
+            .query_row(
+                params![
+                    self.run,
+                    self.status,
+                    self.ended_at,
+                    self.output,
+                    self.error,
+                    self.stats,
+                    self.artifacts,
+                    self.closes,
+                ],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<Salt>>(2)?)),
+            )
+            .optional()?;
+        let Some((ended_at, attempt, Some(salt))) = ended else { return Ok(()) };
+        let says = EndSays {
+            output: self.output.as_deref(),
+            error: self.error.as_deref(),
+            artifacts: Some(&self.artifacts),
+        };
+        let end = chained::End {
+            run: self.run,
+            closed: self.closes,
+            status: self.status,
+            ended_at,
+            attempt,
+            stats: Some(&self.stats),
+        };
+        let digest = end.digest(&says.digest(&salt));
+        let entry = match self.closes {
+            true => Entry::Closed { run: self.run },
+            false => Entry::Suspended { run: self.run },
+        };
+        group.link.push(entry, &digest);
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! One record of a run, in both forms.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::str;
 use std::sync::Arc;
 
@@ -8,27 +9,44 @@ use executus_core::digest::{Digest, Hasher};
 use executus_core::port::AuditError;
 use executus_core::{Record, Reply};
 use executus_sqlite::StoreError;
-use executus_sqlite::rusqlite::{self, CachedStatement, Connection, params};
+use executus_sqlite::rusqlite::{self, CachedStatement, Connection, OptionalExtension, params};
 use serde::ser::Error as _;
 
 use crate::body;
+use crate::chain::Link;
+use crate::chain::entry::Entry;
+use crate::chain::row::{self as chained, Salt};
 use crate::error::audit_error;
 use crate::trail::Ack;
 
-/// The statements that the rows of one transaction share.
-pub(crate) struct Statements<'c> {
-    connection: &'c Connection,
+/// What the jobs of one transaction share: their statements, and the link they make.
+pub(crate) struct Group<'c> {
+    pub(crate) connection: &'c Connection,
+    pub(crate) link: Link,
     record: Option<CachedStatement<'c>>,
     journal: Option<CachedStatement<'c>>,
+    /// The salts of the runs that were looked up; `None` for one that takes no more records.
+    salts: BTreeMap<i64, Option<Salt>>,
 }
 
-impl<'c> Statements<'c> {
-    pub(crate) const fn new(connection: &'c Connection) -> Self {
-        Self { connection, record: None, journal: None }
+impl<'c> Group<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        let (record, journal) = (None, None);
+        Self { connection, link: Link::default(), record, journal, salts: BTreeMap::new() }
     }
 
-    pub(crate) const fn connection(&self) -> &'c Connection {
-        self.connection
+    fn salt(&mut self, run: i64) -> rusqlite::Result<Option<Salt>> {
+        if let Some(salt) = self.salts.get(&run) {
+            return Ok(*salt);
+        }
+        let salt = self
+            .connection
+            .prepare_cached("SELECT salt FROM runs WHERE id = ?1")?
+            .query_row([run], |row| row.get(0))
+            .optional()?
+            .flatten();
+        self.salts.insert(run, salt);
+        Ok(salt)
     }
 }
 
@@ -108,14 +126,19 @@ impl Row {
         self.text.len()
     }
 
-    pub(crate) fn apply(&self, statements: &mut Statements<'_>) -> rusqlite::Result<()> {
+    pub(crate) fn apply(&self, group: &mut Group<'_>) -> rusqlite::Result<()> {
         if self.ack.failure().is_some() {
             return Ok(());
         }
-        let connection = statements.connection;
+        let Some(salt) = group.salt(self.run)? else {
+            let message = "the run was erased or dropped".into();
+            self.ack.fail(AuditError::Conflict { message });
+            return Ok(());
+        };
+        let connection = group.connection;
         let (fact, body) = self.text.split_at(self.body_at);
         let insert = prepared(
-            &mut statements.record,
+            &mut group.record,
             connection,
             "INSERT INTO records (run, seq, at, step, call, args, kind, body, fact, state)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
@@ -136,11 +159,23 @@ impl Row {
             return self.compare(connection);
         }
         let insert = prepared(
-            &mut statements.journal,
+            &mut group.journal,
             connection,
             "INSERT INTO journal (run, seq, fact) VALUES (?1, ?2, ?3)",
         )?;
-        insert.execute(params![self.run, self.seq, fact]).map(drop)
+        insert.execute(params![self.run, self.seq, fact])?;
+        let (args, fact, state) = (self.args.as_ref(), &self.digest, &self.state);
+        let says = chained::RecordSays { body, args, fact, state }.digest(&salt, self.seq);
+        let row = chained::Record {
+            run: self.run,
+            seq: self.seq,
+            at: self.at,
+            step: self.step,
+            call: self.call,
+            kind: self.kind,
+        };
+        group.link.push(Entry::Record { run: self.run, seq: self.seq }, &row.digest(&says));
+        Ok(())
     }
 
     /// A record that is kept already is kept as it is, and must be this one.

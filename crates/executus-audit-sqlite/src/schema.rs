@@ -1,8 +1,9 @@
 //! The tables.
 //!
 //! `runs` has a row for each run, `journal` and `records` one for each record of a run, under the
-//! same number; `notes` is for what a host records beside runs, under ids of its own. Times are microseconds since the Unix epoch. `records.chain` is for a hash chain
-//! over the records, and empty so far.
+//! same number; `notes` is for what a host records beside runs, under ids of its own. `chain` has a
+//! row for each transaction: which rows it wrote, with their digests. Times are microseconds since
+//! the Unix epoch.
 
 use executus_sqlite::Schema;
 
@@ -10,7 +11,7 @@ use executus_sqlite::Schema;
 pub(crate) const SCHEMA: Schema = Schema {
     // "exAu"
     application_id: 0x6578_4175,
-    steps: &[V1, V2],
+    steps: &[V1, V2, V3],
 };
 
 const V1: &str = "
@@ -93,4 +94,108 @@ BEGIN SELECT RAISE(ABORT, 'notes are append-only'); END;
 
 CREATE TRIGGER notes_are_not_deleted BEFORE DELETE ON notes
 BEGIN SELECT RAISE(ABORT, 'notes are append-only'); END;
+";
+
+/// The chain. Rows of earlier versions are counted, and not in it.
+const V3: &str = "
+CREATE TABLE chain (
+  first   INTEGER PRIMARY KEY,              -- place of its first entry, from 1
+  count   INTEGER NOT NULL,                 -- of its entries
+  entries BLOB    NOT NULL,                 -- which rows, with their digests
+  head    BLOB    NOT NULL                  -- digest of the entries and of the head before
+) STRICT;
+
+CREATE TABLE origin (                       -- one row: what the chain begins with
+  id       INTEGER PRIMARY KEY CHECK (id = 1),
+  file     BLOB    NOT NULL,                -- tells this file from every other
+  runs     INTEGER NOT NULL,                -- rows from before the chain
+  last_run INTEGER NOT NULL,
+  records  INTEGER NOT NULL,
+  notes    INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE seals (                        -- what retention dropped of the chain
+  last    INTEGER PRIMARY KEY,              -- place of the last entry that was dropped
+  head    BLOB    NOT NULL,                 -- the chain's head there
+  at      INTEGER NOT NULL,
+  runs    INTEGER NOT NULL,                 -- dropped rows from before the chain, since ever
+  records INTEGER NOT NULL,
+  notes   INTEGER NOT NULL
+) STRICT;
+
+-- What the transaction under way may do beside appending: 'erase', 'drop'. Empty otherwise.
+CREATE TABLE leaving (what TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+ALTER TABLE runs ADD COLUMN salt BLOB;      -- of the digests of its payloads; NULL once erased
+ALTER TABLE runs ADD COLUMN unchained INTEGER NOT NULL DEFAULT 0; -- its records up to this number are from before the chain
+ALTER TABLE runs ADD COLUMN erased_start BLOB; -- digest of what was erased of its start
+ALTER TABLE runs ADD COLUMN erased_end BLOB;   -- digest of what was erased of its end
+ALTER TABLE notes ADD COLUMN salt BLOB;     -- NULL: from before the chain, or erased
+ALTER TABLE notes ADD COLUMN erased BLOB;   -- digest of what was erased; of a record: `records.chain`
+
+CREATE INDEX runs_by_caller ON runs (caller_id);
+CREATE INDEX runs_to_drop ON runs (ended_at) WHERE closed = 1;
+
+UPDATE runs SET unchained = coalesce((SELECT max(seq) FROM records WHERE run = runs.id), 0);
+INSERT INTO origin (id, file, runs, last_run, records, notes)
+SELECT 1, randomblob(16), (SELECT count(*) FROM runs), (SELECT coalesce(max(id), 0) FROM runs),
+  (SELECT count(*) FROM records), (SELECT count(*) FROM notes);
+
+DROP TRIGGER records_are_not_changed;
+DROP TRIGGER records_are_not_deleted;
+DROP TRIGGER runs_are_closed_once;
+DROP TRIGGER runs_are_not_deleted;
+DROP TRIGGER notes_are_not_changed;
+DROP TRIGGER notes_are_not_deleted;
+
+CREATE TRIGGER records_are_not_changed BEFORE UPDATE ON records
+WHEN NOT EXISTS (SELECT 1 FROM leaving WHERE what = 'erase')
+BEGIN SELECT RAISE(ABORT, 'records are append-only'); END;
+
+CREATE TRIGGER records_are_not_deleted BEFORE DELETE ON records
+WHEN NOT EXISTS (SELECT 1 FROM leaving WHERE what = 'drop')
+BEGIN SELECT RAISE(ABORT, 'records are append-only'); END;
+
+CREATE TRIGGER runs_are_closed_once
+BEFORE UPDATE OF status, ended_at, output, error, stats, artifacts, closed, attempt ON runs
+WHEN OLD.closed = 1 AND NOT EXISTS (SELECT 1 FROM leaving WHERE what = 'erase')
+BEGIN SELECT RAISE(ABORT, 'the run is closed'); END;
+
+CREATE TRIGGER runs_are_asked_for_once
+BEFORE UPDATE OF id, run_id, format, subject_id, name, caller_id, channel_id, parent_run_id, spec,
+  started_at, unchained ON runs
+WHEN NOT EXISTS (SELECT 1 FROM leaving WHERE what = 'erase')
+BEGIN SELECT RAISE(ABORT, 'what a run was asked for stays'); END;
+
+CREATE TRIGGER runs_are_not_deleted BEFORE DELETE ON runs
+WHEN NOT EXISTS (SELECT 1 FROM leaving WHERE what = 'drop')
+BEGIN SELECT RAISE(ABORT, 'runs are append-only'); END;
+
+CREATE TRIGGER notes_are_not_changed BEFORE UPDATE ON notes
+WHEN NOT EXISTS (SELECT 1 FROM leaving WHERE what = 'erase')
+BEGIN SELECT RAISE(ABORT, 'notes are append-only'); END;
+
+CREATE TRIGGER notes_are_not_deleted BEFORE DELETE ON notes
+WHEN NOT EXISTS (SELECT 1 FROM leaving WHERE what = 'drop')
+BEGIN SELECT RAISE(ABORT, 'notes are append-only'); END;
+
+CREATE TRIGGER chain_is_not_changed BEFORE UPDATE ON chain
+BEGIN SELECT RAISE(ABORT, 'the chain is append-only'); END;
+
+CREATE TRIGGER chain_is_not_deleted BEFORE DELETE ON chain
+WHEN NOT EXISTS (SELECT 1 FROM leaving WHERE what = 'drop')
+BEGIN SELECT RAISE(ABORT, 'the chain is append-only'); END;
+
+CREATE TRIGGER origin_is_not_changed BEFORE UPDATE ON origin
+BEGIN SELECT RAISE(ABORT, 'the origin stays'); END;
+
+CREATE TRIGGER origin_is_not_deleted BEFORE DELETE ON origin
+BEGIN SELECT RAISE(ABORT, 'the origin stays'); END;
+
+CREATE TRIGGER seals_are_not_changed BEFORE UPDATE ON seals
+BEGIN SELECT RAISE(ABORT, 'seals are append-only'); END;
+
+CREATE TRIGGER seals_are_not_deleted BEFORE DELETE ON seals
+WHEN NOT EXISTS (SELECT 1 FROM leaving WHERE what = 'drop')
+BEGIN SELECT RAISE(ABORT, 'seals are append-only'); END;
 ";

@@ -29,6 +29,16 @@ pub trait Job: Send + 'static {
     /// changed anything, keeps that and returns `Ok`.
     fn apply(&mut self, group: &mut Self::Group<'_>) -> rusqlite::Result<()>;
 
+    /// The end of a transaction that holds these jobs, or of one try of it, before its COMMIT:
+    /// writes what the jobs put off until they are all known. Nothing, unless it is implemented.
+    ///
+    /// # Errors
+    /// SQLite's error as it came. No job is at fault for it: the store is poisoned, unless there is
+    /// no space or the file is busy.
+    fn finish(_: &mut Self::Group<'_>) -> rusqlite::Result<()> {
+        Ok(())
+    }
+
     /// The end of the job, called once, on the writer thread: `Ok` after the COMMIT.
     fn settle(self, result: Result<(), StoreError>);
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use rusqlite::Connection;
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -13,7 +14,7 @@ use crate::job::Job;
 use crate::migration::Schema;
 use crate::queue::Queue;
 use crate::reader::Reader;
-use crate::writer::Writer;
+use crate::writer::{AfterCommit, Writer};
 
 /// A file and the thread that writes it. Clones share both.
 ///
@@ -53,12 +54,42 @@ impl<J: Job> Store<J> {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(config: Config, schema: Schema) -> Result<Self, OpenError> {
+        Self::start(config, schema, None)
+    }
+
+    /// The same, with something to do on the writer thread after each COMMIT, before its jobs are
+    /// settled: whoever waited for a job can rely on it. It MUST NOT write to the file.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    ///
+    /// # Panics
+    /// A panic in `after_commit` ends the writer thread.
+    pub fn open_with(
+        config: Config,
+        schema: Schema,
+        after_commit: impl FnMut(&Connection) + Send + 'static,
+    ) -> Result<Self, OpenError> {
+        Self::start(config, schema, Some(Box::new(after_commit)))
+    }
+
+    fn start(
+        config: Config,
+        schema: Schema,
+        after_commit: Option<AfterCommit>,
+    ) -> Result<Self, OpenError> {
         let connection = connection::writer(&config, &schema)?;
         let reader = Reader::lazy(&config, schema);
         let path = config.path.clone();
         let queue = Arc::new(Queue::new(config));
         let (ended, end) = watch::channel(false);
-        let writer = Writer { connection, queue: Arc::clone(&queue), path: path.clone(), ended };
+        let writer = Writer {
+            connection,
+            queue: Arc::clone(&queue),
+            path: path.clone(),
+            after_commit,
+            ended,
+        };
         thread::Builder::new().name("executus-sqlite".into()).spawn(move || writer.run()).map_err(
             |error| OpenError::Failed {
                 path,

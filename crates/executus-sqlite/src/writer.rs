@@ -11,11 +11,15 @@ use crate::error::StoreError;
 use crate::job::Job;
 use crate::queue::{Next, Queue};
 
+/// What is done after each COMMIT, before its jobs are settled.
+pub(crate) type AfterCommit = Box<dyn FnMut(&Connection) + Send>;
+
 /// What the thread owns.
 pub(crate) struct Writer<J: Job> {
     pub(crate) connection: Connection,
     pub(crate) queue: Arc<Queue<J>>,
     pub(crate) path: PathBuf,
+    pub(crate) after_commit: Option<AfterCommit>,
     /// Told when the thread has ended and the file is closed.
     pub(crate) ended: watch::Sender<bool>,
 }
@@ -26,9 +30,9 @@ type Faults = Vec<(usize, StoreError)>;
 impl<J: Job> Writer<J> {
     /// Commits groups until the queue is closed and empty, or the store is poisoned.
     pub(crate) fn run(self) {
-        let Self { connection, queue, path, ended } = self;
+        let Self { connection, queue, path, mut after_commit, ended } = self;
         let mut end = End { queue, path, ended, group: Vec::new() };
-        let refusal = end.serve(&connection);
+        let refusal = end.serve(&connection, &mut after_commit);
         // The last connection of a file puts the log back and removes it.
         drop(connection);
         if let Some(refusal) = refusal {
@@ -47,7 +51,11 @@ struct End<J: Job> {
 
 impl<J: Job> End<J> {
     /// Returns why the store is poisoned, if it is.
-    fn serve(&mut self, connection: &Connection) -> Option<StoreError> {
+    fn serve(
+        &mut self,
+        connection: &Connection,
+        after_commit: &mut Option<AfterCommit>,
+    ) -> Option<StoreError> {
         let mut dirty = false;
         loop {
             match self.queue.take(&mut self.group, dirty) {
@@ -60,7 +68,12 @@ impl<J: Job> End<J> {
                 Next::Group => dirty = true,
             }
             match self.commit(connection) {
-                Ok(faults) => self.settle(faults),
+                Ok(faults) => {
+                    if let Some(after_commit) = after_commit {
+                        after_commit(connection);
+                    }
+                    self.settle(faults);
+                }
                 Err(error) if error.retry() => {
                     tracing::warn!(error = %error, "rows wait for the store");
                     for job in self.queue.keep(&mut self.group) {
@@ -123,6 +136,7 @@ impl<J: Job> End<J> {
             job.apply(&mut shared)
                 .map_err(|error| StoreError::from_sqlite(&self.path, error, true))?;
         }
+        self.outside(J::finish(&mut shared))?;
         Ok(Vec::new())
     }
 
@@ -140,6 +154,7 @@ impl<J: Job> End<J> {
             }
             self.outside(execute(connection, "RELEASE job"))?;
         }
+        self.outside(J::finish(&mut shared))?;
         Ok(faults)
     }
 

@@ -1,6 +1,6 @@
 //! Notes: durable, unique, append-only, scrubbed.
 
-use executus_audit_sqlite::{AuditReader, Config, Note, NoteFilter, OpenError, SqliteAudit};
+use executus_audit_sqlite::{AuditReader, Note, NoteFilter};
 use executus_sqlite::rusqlite::params;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -80,7 +80,7 @@ async fn nothing_changes_or_deletes_a_note() {
     for sql in [
         "UPDATE notes SET body = '{}'",
         "DELETE FROM notes",
-        "INSERT OR REPLACE INTO notes VALUES ('a', NULL, 0, 'k', '{}')",
+        "INSERT OR REPLACE INTO notes (id, at, kind, body) VALUES ('a', 0, 'k', '{}')",
     ] {
         let error = other.execute(sql, []).unwrap_err();
         assert!(error.to_string().contains("append-only"), "{sql}: {error}");
@@ -97,27 +97,11 @@ async fn what_is_kept_of_a_note_is_scrubbed() {
     assert_eq!(kept.body, expected);
 }
 
-/// A file of the version before notes is brought up to date by whoever writes to it.
-#[tokio::test]
-async fn a_file_from_before_there_were_notes_gets_them() {
-    let bench = Bench::new();
-    let run = id("old");
-    bench.start(&executus_testkit::sample::start(&run, 1)).await;
-    bench.audit.close().await;
-    let other = bench.connection();
-    other.execute_batch("DROP TABLE notes; PRAGMA user_version = 1").unwrap();
-    let older = AuditReader::open(bench.path()).unwrap_err();
-    assert!(matches!(older, OpenError::Older { found: 1, known: 2, .. }), "{older:?}");
-    let audit = SqliteAudit::open(Config::new(bench.path())).unwrap();
-    assert!(audit.note(&note("a", 1)).await.unwrap());
-    assert_eq!(audit.run(&run).await.unwrap().run_id, run);
-}
-
 #[tokio::test]
 async fn a_note_that_cannot_be_read_says_so() {
     let bench = Bench::new();
     let other = bench.connection();
-    let sql = "INSERT INTO notes VALUES (?, NULL, 0, 'k', ?)";
+    let sql = "INSERT INTO notes (id, at, kind, body) VALUES (?, 0, 'k', ?)";
     other.execute(sql, params!["a", "no JSON"]).unwrap();
     let error = bench.audit.noted("a").await.unwrap_err();
     assert!(error.to_string().contains("the note `a`"), "{error}");
