@@ -9,13 +9,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::body::Whole;
 use crate::config::ClientBuilder;
-use crate::decode;
 use crate::error::HttpError;
 use crate::method::Method;
 use crate::pool::{AddressSnapshot, Ask, Pool, Total};
 use crate::redirect::Redirects;
 use crate::request::Request;
 use crate::response::Response;
+use crate::response::decode;
 use crate::retry::{self, Retries};
 
 /// As good as never, and small enough to be added to a time.
@@ -25,6 +25,19 @@ const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// apart. Clones share them.
 ///
 /// It is used within a tokio runtime, with I/O and time, and each connection is a task there.
+///
+/// ```no_run
+/// # use executus_http::{Client, Method, Request};
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::builder().build()?;
+/// let request = Request::new(Method::Get, "https://example.com/")?.header("accept", "text/html")?;
+/// let response = client.send(request).await?;
+/// if response.is_success() {
+///     let page = response.bytes(1024 * 1024).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client(pub(crate) Arc<Inner>);
 

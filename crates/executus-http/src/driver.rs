@@ -15,13 +15,13 @@ use serde_json::{Map, Value};
 use crate::client::Client;
 use crate::error::HttpError;
 use crate::method::Method;
+use crate::outline::redact::Redactions;
+use crate::outline::target::NoTarget;
+use crate::outline::values::{Bound, Values, wrong};
 use crate::outline::{self, Outline};
-use crate::redact::Redactions;
 use crate::redirect;
 use crate::request::Request;
 use crate::response::Response;
-use crate::target::NoTarget;
-use crate::values::{Bound, Values, wrong};
 
 mod base64;
 mod builder;

@@ -8,20 +8,8 @@
 //! requests may go is an [`AddressPolicy`], which each connection is judged by. No error, log line
 //! or `Debug` shows a secret header, a query string or a body.
 //!
-//! An [`HttpTool`] is one request as a tool of a run.
-//!
-//! ```no_run
-//! # use executus_http::{Client, Method, Request};
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::builder().build()?;
-//! let request = Request::new(Method::Get, "https://example.com/")?.header("accept", "text/html")?;
-//! let response = client.send(request).await?;
-//! if response.is_success() {
-//!     let page = response.bytes(1024 * 1024).await?;
-//! }
-//! # Ok(())
-//! # }
-//! ```
+//! An [`HttpTool`] is one request as a tool of a run; with the feature `driver`, `HttpDriver` performs
+//! capabilities by requests.
 //!
 //! `https` needs one of the features `aws-lc-rs` (on by default) and `ring`; with both, the first is
 //! used. The certificates that are accepted are the platform's, and those that a builder adds.
@@ -42,9 +30,6 @@ mod resolve;
 mod retry;
 mod tls;
 
-mod decode;
-mod json;
-
 pub mod events;
 pub mod health;
 
@@ -53,13 +38,9 @@ mod failure;
 mod text;
 mod url;
 
-mod outline;
-mod redact;
-mod target;
-mod values;
-
 #[cfg(feature = "driver")]
 mod driver;
+mod outline;
 mod tool;
 
 pub use address::{AddressKind, AddressPolicy, Network, NetworkError};

@@ -11,8 +11,13 @@ use serde_json::{Map, Value};
 
 use crate::method::Method;
 use crate::request::Request;
-use crate::target::{NoTarget, Target, encoded, left};
-use crate::values::{Bound, Values};
+
+pub(crate) mod redact;
+pub(crate) mod target;
+pub(crate) mod values;
+
+use target::{NoTarget, Target, encoded, left};
+use values::{Bound, Values};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 

@@ -10,14 +10,17 @@ use http::header::{self, HeaderMap};
 use http_body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::decode::source::{self, Wire};
-use crate::decode::{Coding, Decoded, Undecoded};
 use crate::error::{HttpError, Phase};
 use crate::failure;
 use crate::pool::Watch;
 use crate::text::printable;
 
+pub(crate) mod decode;
+pub(crate) mod json;
 mod read;
+
+use decode::source::{self, Wire};
+use decode::{Coding, Decoded, Undecoded};
 
 /// As good as never, and small enough to be added to a time.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);

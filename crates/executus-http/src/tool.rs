@@ -12,11 +12,11 @@ use tokio::time::timeout;
 
 use crate::client::Client;
 use crate::method::Method;
+use crate::outline::redact::Redactions;
+use crate::outline::target::NoTarget;
+use crate::outline::values::{Bound, Values, wrong};
 use crate::outline::{self, Outline};
-use crate::redact::Redactions;
 use crate::request::Request;
-use crate::target::NoTarget;
-use crate::values::{Bound, Values, wrong};
 
 mod answer;
 mod arguments;

@@ -32,6 +32,10 @@ mod recording;
 mod script;
 mod scripted;
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use chat::ChatModel;
 pub use config::{ChatModelBuilder, ConfigError, Timeouts};
 pub use fallback::Fallback;

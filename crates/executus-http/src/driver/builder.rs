@@ -11,9 +11,9 @@ use thiserror::Error;
 
 use super::{Endpoint, Format, HttpDriver, Inner};
 use crate::client::Client;
+use crate::outline::target::NoTarget;
+use crate::outline::values::Bound;
 use crate::outline::{Field, Unusable, bound_secrets, forms};
-use crate::target::NoTarget;
-use crate::values::Bound;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_BODY: usize = 8 * 1024 * 1024;

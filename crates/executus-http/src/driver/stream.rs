@@ -14,9 +14,9 @@ use tokio::time::timeout;
 use super::{Endpoint, Format, Inner, Pieces};
 use crate::error::{DropKind, HttpError, Part, Phase};
 use crate::events::{Events, TooLong};
-use crate::json;
-use crate::redact::Running;
+use crate::outline::redact::Running;
 use crate::response::Response;
+use crate::response::json;
 
 /// The longest line or event, in bytes, where the body may have more.
 const MAX_EVENT: usize = 1024 * 1024;

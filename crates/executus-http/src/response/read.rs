@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::Response;
 use crate::error::{HttpError, Part};
-use crate::json;
+use crate::response::json;
 use crate::text::{lossy, printable};
 
 /// How long an error waits for its text.

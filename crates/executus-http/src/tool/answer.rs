@@ -4,9 +4,9 @@ use executus_core::text::bounded_to;
 use executus_core::{Effect, ToolError, ToolOutput};
 
 use crate::error::HttpError;
-use crate::json;
-use crate::redact::Redactions;
+use crate::outline::redact::Redactions;
 use crate::response::Response;
+use crate::response::json;
 use crate::text::{lossy, printable};
 
 /// How much of the body of a refusal goes into its error, in bytes.

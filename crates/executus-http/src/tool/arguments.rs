@@ -4,7 +4,7 @@ use executus_core::ToolError;
 use executus_core::text::bounded_to;
 use serde_json::{Map, Number, Value};
 
-use crate::values::wrong;
+use crate::outline::values::wrong;
 
 /// The arguments of one call, checked, with the defaults of those that are absent.
 ///

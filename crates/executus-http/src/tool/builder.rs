@@ -10,9 +10,9 @@ use super::error::ToolBuildError;
 use super::{HttpTool, LAST_WORD};
 use crate::client::Client;
 use crate::method::Method;
+use crate::outline::target::NoTarget;
+use crate::outline::values::Bound;
 use crate::outline::{Field, Outline, Unusable, bound_secrets, forms};
-use crate::target::NoTarget;
-use crate::values::Bound;
 
 const MAX_BODY: usize = 256 * 1024;
 

@@ -9,7 +9,7 @@ use executus_core::text::REDACTED;
 use serde_json::{Map, Value};
 
 use crate::error::HttpError;
-use crate::values::{Values, text, wrong};
+use crate::outline::values::{Values, text, wrong};
 
 /// Where in a URL something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +199,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::values::Bound;
+    use crate::outline::values::Bound;
 
     fn fill(template: &str, args: &Value) -> Result<Target, NoTarget> {
         let bound = BTreeMap::from([
