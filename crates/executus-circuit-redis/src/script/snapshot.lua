@@ -1,0 +1,2 @@
+-- What the circuit looks like.
+return 'seen ' .. snapshot()

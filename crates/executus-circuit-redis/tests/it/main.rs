@@ -1,0 +1,3 @@
+//! Circuits and leases on Redis against real servers.
+
+mod conformance;
