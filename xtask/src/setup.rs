@@ -70,7 +70,22 @@ const TOOLS: &[Tool] = &[
             Some("python"),
         ],
     },
+    Tool {
+        name: "redis-server",
+        needed_by: "the tests and benches of budgets and breakers that processes share",
+        probe: &[],
+        packages: [
+            Some("redis-server"),
+            Some("valkey"),
+            Some("redis"),
+            Some("valkey"),
+            Some("redis"),
+        ],
+    },
 ];
+
+/// Programs that do as well as another.
+const STAND_INS: &[(&str, &str)] = &[("redis-server", "valkey-server")];
 
 /// A package manager: what refreshes its index, and what installs without asking.
 struct Manager {
@@ -154,7 +169,8 @@ fn programs() -> Result<(), Error> {
 fn missing() -> Vec<&'static Tool> {
     let works = |tool: &Tool| {
         let probed = || command::works(Path::new("/"), tool.name, tool.probe);
-        on_path(tool.name) && (tool.probe.is_empty() || probed())
+        let stand_in = STAND_INS.iter().any(|(name, other)| *name == tool.name && on_path(other));
+        stand_in || on_path(tool.name) && (tool.probe.is_empty() || probed())
     };
     TOOLS.iter().filter(|tool| !works(tool)).collect()
 }
