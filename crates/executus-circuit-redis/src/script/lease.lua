@@ -10,7 +10,8 @@ if stored then
 end
 local function save()
   local keep = math.ceil(math.max(ends - now, 0) / 1000) + ARGV[1]
-  redis.call('SET', LEASE, string.format('%.0f %.0f %s', term, ends, holder), 'PX',
+  -- Put together without a format, which would end a holder's name at a NUL.
+  redis.call('SET', LEASE, string.format('%.0f %.0f ', term, ends) .. holder, 'PX',
     string.format('%.0f', keep))
   return string.format('held %.0f', term)
 end
