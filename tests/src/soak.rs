@@ -8,8 +8,10 @@ pub mod ledger;
 mod letters;
 pub mod machine;
 pub mod mailbox;
+pub mod network;
 pub mod parked;
 pub mod polls;
+pub mod probes;
 pub mod routed;
 pub mod siblings;
 pub mod simulated;
@@ -84,5 +86,17 @@ pub const SOAKS: &[Soak] = &[
         what: "64 invocations at once, callers that drop theirs: each recorded, the budget exact",
         count: 100_000,
         run: invocations::soak,
+    },
+    Soak {
+        name: "network",
+        what: "a client on a simulated network: drops in bursts, restarts, deaths, cuts, cancels",
+        count: 20_000,
+        run: network::soak,
+    },
+    Soak {
+        name: "probes",
+        what: "1,000 callers in 8 processes and a dead peer: one probe at a time reaches it",
+        count: 400,
+        run: probes::soak,
     },
 ];
