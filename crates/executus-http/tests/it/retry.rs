@@ -82,9 +82,7 @@ async fn the_whole_has_one_limit() {
     let _still = Still::new();
     let (server, setup) = (
         server(),
-        Setup::with(patient(), |builder| {
-            builder.retries(Retries::new(100).waits(ms(10), ms(10)))
-        }),
+        Setup::with(patient(), |builder| builder.retries(Retries::new(100).waits(ms(10), ms(10)))),
     );
     setup.wire.refuses();
     let began = tokio::time::Instant::now();
@@ -106,7 +104,8 @@ async fn the_whole_has_one_limit() {
 async fn what_a_circuit_refuses_is_not_asked_again() {
     let _still = Still::new();
     let server = server();
-    let setup = Setup::with(policy(), |builder| builder.retries(Retries::new(1).waits(ms(0), ms(0))));
+    let setup =
+        Setup::with(policy(), |builder| builder.retries(Retries::new(1).waits(ms(0), ms(0))));
     setup.wire.refuses();
     for _ in 0..3 {
         let call = tokio::spawn({
