@@ -5,12 +5,16 @@ use std::time::Duration;
 use executus_core::secret::{Secret, Secrets};
 use executus_core::{Effect, Tool, ToolError, ToolOutput, ToolSpec};
 use executus_http::{Client, HttpTool, HttpToolBuilder, Method, Template};
+use executus_testkit::hostile::{HostileServer, Reply};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::join;
 
 use crate::support::{LONG, Peer, SHORT, client, ok};
 use crate::tool::{call, context, tool};
+
+/// What gzip makes of `{"a":1}`.
+const SMALL: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x32\xac\x05\x00\xaf\xac\x1b\x56\x07\x00\x00\x00";
 
 async fn answered(effect: Effect, answer: &str) -> Result<ToolOutput, ToolError> {
     let peer = Peer::start().await;
@@ -55,6 +59,26 @@ async fn a_body_is_text_and_json_is_data_too() {
     let call = call(tool(&peer, Effect::Once, "/"), json!({}));
     let (output, _open) = join!(call, peer.answer(broken));
     assert_eq!(output.unwrap().text, "a\u{fffd}b");
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_decoded_within_the_limit() {
+    let server = HostileServer::start(|request| match request.path.as_str() {
+        "/small" => {
+            let fields = [("content-encoding", "gzip"), ("content-type", "application/json")];
+            Reply::status(200, &fields, SMALL)
+        }
+        _ => Reply::raw("HTTP/1.1 200 OK\r\ncontent-encoding: compress\r\n\r\nx").close(),
+    });
+    let at = |path| {
+        let spec = ToolSpec::new("t", "").effect(Effect::ReadOnly);
+        HttpTool::builder(spec, client()).url(Template::parse(&server.url(path)))
+    };
+    let output = call(at("/small"), json!({})).await.unwrap();
+    assert_eq!((&*output.text, output.data), ("{\"a\":1}", Some(json!({"a": 1}))));
+    assert_eq!(server.requests()[0].header("accept-encoding"), Some("gzip, br, zstd"));
+    let (said, retry) = failure(call(at("/odd"), json!({})).await);
+    assert!(said.contains("encoded as `compress` that cannot be decoded") && !retry, "{said}");
 }
 
 #[tokio::test]
