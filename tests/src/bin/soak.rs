@@ -7,11 +7,15 @@
 
 use std::process::ExitCode;
 
-use executus_tests::soak::{Asked, SOAKS};
+use executus_tests::soak::{Asked, SOAKS, probes};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let name = args.next().unwrap_or_default();
+    if name == probes::PROCESS {
+        std::panic::set_hook(Box::new(|_| {}));
+        return probes::process(&args.collect::<Vec<_>>());
+    }
     let Some(soak) = SOAKS.iter().find(|soak| soak.name == name) else {
         eprintln!("soak: there is no `{name}`; there are:");
         for soak in SOAKS {

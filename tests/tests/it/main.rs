@@ -10,6 +10,7 @@ mod machine;
 mod panics;
 mod parked;
 mod polls;
+mod probes;
 mod shutdown;
 mod simulated;
 mod tree;
