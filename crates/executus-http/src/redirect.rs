@@ -113,7 +113,7 @@ impl Redirects {
 }
 
 /// The error for a redirect that nobody asked to follow; `None` for another answer.
-#[cfg(feature = "driver")]
+#[cfg(any(test, feature = "driver"))]
 pub(crate) fn not_followed(
     request: &Request,
     status: u16,
