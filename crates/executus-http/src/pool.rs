@@ -21,6 +21,7 @@ mod connection;
 mod exchange;
 mod gate;
 mod host;
+mod seat;
 mod settings;
 mod snapshot;
 mod tasks;

@@ -7,6 +7,7 @@ mod crashes;
 mod deadlines;
 mod invocations;
 mod machine;
+mod network;
 mod panics;
 mod parked;
 mod polls;

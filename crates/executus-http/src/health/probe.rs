@@ -22,6 +22,9 @@ const MAX_TEXT: usize = 200;
 /// The most that is read of what the peer says of itself.
 const MAX_BODY: usize = 64 * 1024;
 
+/// How long a connection may take to close.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+
 /// What a look found.
 #[derive(Debug)]
 pub(super) struct Looked {
@@ -37,9 +40,13 @@ pub(super) struct Looked {
 /// **Cancellation**: the connection is closed, and nobody learns anything.
 pub(super) async fn look(client: &Client, base: &str, limit: Duration) -> Looked {
     let began = Instant::now();
-    match ask(&client.apart(), base, limit).await {
+    let client = client.apart();
+    let asked = ask(&client, base, limit).await;
+    let taken = began.elapsed().as_secs_f64() * 1000.0;
+    // The next look does not begin before this one's connection is gone.
+    client.close(CLOSED_WITHIN).await;
+    match asked {
         Ok((status, said)) => {
-            let taken = began.elapsed().as_secs_f64() * 1000.0;
             let latency_ms = Some((taken * 100.0).round() / 100.0);
             let facts =
                 NetworkFacts { reachable: true, status: Some(status), latency_ms, error: None };

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::error::{DropKind, HttpError};
 use crate::pool::connection::Sender;
-use crate::pool::host::{Host, Seat};
+use crate::pool::host::Host;
+use crate::pool::seat::Seat;
 
 /// The body of a response. At its end the connection goes back to the pool; one that is dropped
 /// before takes its connection with it.
@@ -22,14 +23,13 @@ pub(crate) struct Body {
     lease: Option<Lease>,
 }
 
-/// What an exchange has until it is over.
+/// What an exchange has until it is over. One that is dropped closes its connection.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(super) sender: Sender,
-    pub(super) generation: Option<u64>,
-    /// Says that a shared connection is in use.
-    pub(super) users: Option<Arc<()>>,
     pub(super) seat: Seat,
+    /// The pool that the connection belongs to.
+    pub(super) generation: Option<u64>,
 }
 
 impl Body {
@@ -47,9 +47,8 @@ impl Body {
     }
 
     fn finish(&mut self) {
-        if let Some(Lease { sender, generation, users, seat }) = self.lease.take() {
-            drop(users);
-            Host::give_back(sender, generation, seat);
+        if let Some(lease) = self.lease.take() {
+            Host::give_back(lease);
         }
     }
 }

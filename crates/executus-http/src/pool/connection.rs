@@ -1,16 +1,24 @@
 //! One connection: how it is made, and how a request goes on it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use http::Uri;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::body::Whole;
 use crate::connect::{Connector, NoConnection};
+use crate::pool::seat::Place;
 use crate::pool::tasks::Open;
+
+/// How long a connection that nobody wants may take to close.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
 type Sent = Result<http::Response<Incoming>, TrySendError<http::Request<Whole>>>;
 
@@ -47,29 +55,69 @@ impl Opener {
     /// A new connection. It is closed when its sender is dropped, what is on it included.
     ///
     /// **Cancellation**: no connection is left behind.
-    pub(crate) async fn open(&self, to: &Uri, open: Open) -> Result<Sender, Unopened> {
+    pub(crate) async fn open(&self, to: &Uri, open: Open) -> Result<(Sender, Life), Unopened> {
         let stream = self.connector.connect(to).await.map_err(Unopened::Connect)?;
+        let (life, left) = oneshot::channel();
         if stream.inner().is_h2() {
             let (sender, connection) =
                 self.http2.handshake(stream).await.map_err(Unopened::Handshake)?;
-            spawn(open, connection);
-            return Ok(Sender::Http2(sender));
+            spawn(open, left, connection);
+            return Ok((Sender::Http2(sender), Life::Own(life)));
         }
         let (sender, connection) =
             self.http1.handshake(stream).await.map_err(Unopened::Handshake)?;
-        spawn(open, connection);
-        Ok(Sender::Http1(sender))
+        spawn(open, left, connection);
+        Ok((Sender::Http1(sender), Life::Own(life)))
     }
 }
 
-/// The task that reads and writes. It ends with the connection.
-fn spawn(open: Open, connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+/// The task that reads and writes. It ends with the connection, and soon after nobody wants it any
+/// more: a server that does not take what is written must not keep it open.
+fn spawn(
+    open: Open,
+    left: oneshot::Receiver<Place>,
+    connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
+) {
+    let mut connection = Box::pin(connection);
     TokioExecutor::new().execute(async move {
-        if let Err(error) = connection.await {
-            tracing::trace!(%error, "connection");
-        }
+        let place = match select(connection.as_mut(), left).await {
+            Either::Left((ended, left)) => {
+                if let Err(error) = ended {
+                    tracing::trace!(%error, "connection");
+                }
+                drop(connection);
+                // A place that was left in this very moment is given back now.
+                drop(left);
+                None
+            }
+            Either::Right((place, _)) => {
+                let _ended = timeout(CLOSED_WITHIN, connection).await;
+                place.ok()
+            }
+        };
         drop(open);
+        drop(place);
     });
+}
+
+/// Held by those who want a connection: it is closed when this is dropped.
+#[derive(Debug)]
+pub(crate) enum Life {
+    /// By one.
+    Own(oneshot::Sender<Place>),
+    /// By all whose requests are on it.
+    Shared(Arc<oneshot::Sender<Place>>),
+}
+
+impl Life {
+    /// Ends it. Its place is free when the connection is closed, so that there are never more than
+    /// there may be.
+    pub(crate) fn leave(self, place: Place) {
+        if let Self::Own(task) = self {
+            // One that is closed already gives it back.
+            let _closed = task.send(place);
+        }
+    }
 }
 
 /// The sending end of a connection.
@@ -90,20 +138,33 @@ impl Sender {
     }
 }
 
-/// A shared connection of HTTP/2, and who uses it.
-#[derive(Debug, Clone)]
+/// A connection of HTTP/2 that is shared.
+#[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) sender: http2::SendRequest<Whole>,
-    /// One more than there are exchanges on it.
-    pub(crate) users: Arc<()>,
+    sender: http2::SendRequest<Whole>,
+    life: Arc<oneshot::Sender<Place>>,
 }
 
 impl Shared {
-    pub(crate) fn new(sender: http2::SendRequest<Whole>) -> Self {
-        Self { sender, users: Arc::new(()) }
+    /// Shares a connection that was just made.
+    pub(crate) fn new(sender: http2::SendRequest<Whole>, life: Life) -> Self {
+        let life = match life {
+            Life::Own(life) => Arc::new(life),
+            Life::Shared(life) => life,
+        };
+        Self { sender, life }
     }
 
+    pub(crate) fn sender(&self) -> (Sender, Life) {
+        (Sender::Http2(self.sender.clone()), Life::Shared(Arc::clone(&self.life)))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Whether no request is on it.
     pub(crate) fn is_idle(&self) -> bool {
-        Arc::strong_count(&self.users) == 1
+        Arc::strong_count(&self.life) == 1
     }
 }

@@ -13,8 +13,9 @@ use crate::connect::NoConnection;
 use crate::error::{HttpError, Phase};
 use crate::failure::Unanswered;
 use crate::pool::body::{Body, Lease};
-use crate::pool::connection::{Sender, Shared, Unopened};
-use crate::pool::host::{Host, Seat};
+use crate::pool::connection::{Life, Sender, Shared, Unopened};
+use crate::pool::host::Host;
+use crate::pool::seat::Seat;
 use crate::pool::verdict::{Failed, What};
 
 /// What an exchange is told.
@@ -100,7 +101,7 @@ impl Host {
         self: &Arc<Self>,
         mut request: http::Request<Whole>,
         ask: &Ask<'_>,
-        seat: Seat,
+        mut seat: Seat,
     ) -> Result<http::Response<Body>, Failed> {
         // A connection may turn out one of HTTP/2, or one of HTTP/1.1 after all.
         let whole = self.base.secure.then(|| request.uri().clone());
@@ -109,14 +110,15 @@ impl Host {
             let mut now = Instant::now();
             let taken = self.take(now);
             let generation = taken.generation;
-            let (mut sender, users, is_fresh) = match taken.sender {
-                Some((sender, users)) => (sender, users, false),
-                None => {
-                    let (sender, users) = self.open(ask, generation, now).await?;
-                    now = Instant::now();
-                    (sender, users, true)
-                }
+            let is_fresh = taken.sender.is_none();
+            let (mut sender, life) = match taken.sender {
+                Some(kept) => kept,
+                None => self.open(ask, generation, now).await?,
             };
+            seat.sits_on(life);
+            if is_fresh {
+                now = Instant::now();
+            }
             match (&sender, &whole) {
                 (Sender::Http2(_), Some(whole)) => *request.uri_mut() = whole.clone(),
                 (Sender::Http1(_) | Sender::Http2(_), _) => to_origin_form(&mut request),
@@ -128,15 +130,17 @@ impl Host {
             match sent {
                 Ok(response) => {
                     self.answered(is_fresh.then_some(now));
-                    return Ok(response.map(|body: Incoming| {
-                        Body::new(body, Lease { sender, generation, users, seat })
-                    }));
+                    let lease = Lease { sender, seat, generation };
+                    return Ok(response.map(|body: Incoming| Body::new(body, lease)));
                 }
                 Err(mut error) => {
                     let unsent = error.take_message();
                     match unsent {
                         // A kept connection that had ended already: nothing was written to it.
-                        Some(unsent) if !is_fresh => request = unsent,
+                        Some(unsent) if !is_fresh => {
+                            request = unsent;
+                            drop(seat.gets_up());
+                        }
                         unsent => {
                             let error = self.unanswered(ask, unsent.is_none(), error.error());
                             return Err(Failed::new(error, generation));
@@ -153,7 +157,7 @@ impl Host {
         ask: &Ask<'_>,
         generation: Option<u64>,
         began: Instant,
-    ) -> Result<(Sender, Option<Arc<()>>), Failed> {
+    ) -> Result<(Sender, Life), Failed> {
         let opening = self.open_or_share(generation);
         let opened = match ask.total {
             None => opening.await,
@@ -176,10 +180,10 @@ impl Host {
     async fn open_or_share(
         self: &Arc<Self>,
         generation: Option<u64>,
-    ) -> Result<(Sender, Option<Arc<()>>), Unopened> {
+    ) -> Result<(Sender, Life), Unopened> {
         let open = || self.settings.opener.open(&self.uri, self.tasks.connection());
         let (false, Some(generation)) = (self.is_http1(), generation) else {
-            return Ok((open().await?, None));
+            return open().await;
         };
         // One connection of HTTP/2 serves all: of those who come at once, one makes it.
         let limit = self.settings.connect_timeout;
@@ -188,21 +192,21 @@ impl Host {
             .map_err(|_| Unopened::Connect(NoConnection::TimedOut))?;
         if self.is_http1() {
             drop(first);
-            return Ok((open().await?, None));
+            return open().await;
         }
-        if let Some((sender, users)) = self.take(Instant::now()).sender {
-            return Ok((sender, users));
+        if let Some(shared) = self.take(Instant::now()).sender {
+            return Ok(shared);
         }
         match open().await? {
-            Sender::Http2(sender) => {
-                let shared = Shared::new(sender);
-                let mine = (Sender::Http2(shared.sender.clone()), Some(Arc::clone(&shared.users)));
+            (Sender::Http2(sender), life) => {
+                let shared = Shared::new(sender, life);
+                let mine = shared.sender();
                 self.share(shared, generation);
                 Ok(mine)
             }
-            sender @ Sender::Http1(_) => {
+            own @ (Sender::Http1(_), _) => {
                 self.speaks_http1.store(true, Ordering::Relaxed);
-                Ok((sender, None))
+                Ok(own)
             }
         }
     }

@@ -15,8 +15,10 @@ use tokio::time::Instant;
 use crate::body::Whole;
 use crate::error::HttpError;
 use crate::pool::base::Base;
-use crate::pool::connection::{Sender, Shared};
+use crate::pool::body::Lease;
+use crate::pool::connection::{Life, Sender, Shared};
 use crate::pool::gate::Gate;
+use crate::pool::seat::Seat;
 use crate::pool::settings::Settings;
 use crate::pool::tasks::Tasks;
 use crate::pool::window::Window;
@@ -75,14 +77,15 @@ struct Kept {
 #[derive(Debug)]
 struct Idle {
     sender: http1::SendRequest<Whole>,
+    life: Life,
     since: Instant,
 }
 
 /// What a request may go on.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    /// A connection that is there already, with what says that it is in use.
-    pub(crate) sender: Option<(Sender, Option<Arc<()>>)>,
+    /// A connection that is there already.
+    pub(crate) sender: Option<(Sender, Life)>,
     /// The pool that it belongs to; none for a connection that serves once.
     pub(crate) generation: Option<u64>,
 }
@@ -131,29 +134,36 @@ impl Host {
     }
 
     /// Keeps a connection that is ready for the next request, if it belongs to the pool of now.
-    fn keep(self: &Arc<Self>, sender: http1::SendRequest<Whole>, generation: u64) {
-        let most = self.settings.profile.kept_alive;
-        let now = Instant::now();
-        let mut state = self.state.lock();
-        // Full, evicted or closed in the meantime: what is dropped here is closed.
-        let Some(kept) = state.kept.as_mut().filter(|kept| kept.generation == generation) else {
-            return;
-        };
-        if kept.idle.len() < most {
-            kept.idle.push(Idle { sender, since: now });
-            self.reap_later(&mut state);
+    /// What is not kept is closed.
+    fn keep(sender: http1::SendRequest<Whole>, mut seat: Seat, generation: u64) {
+        let host = Arc::clone(seat.host());
+        let since = Instant::now();
+        let mut state = host.state.lock();
+        if let Some(kept) = state.kept.as_mut().filter(|kept| kept.generation == generation)
+            && kept.idle.len() < host.settings.profile.kept_alive
+            && let Some(life) = seat.gets_up()
+        {
+            kept.idle.push(Idle { sender, life, since });
+            host.reap_later(&mut state);
         }
+        drop(state);
+        drop(seat);
     }
 
     /// Takes back the connection of an exchange that is over.
-    pub(super) fn give_back(sender: Sender, generation: Option<u64>, seat: Seat) {
-        let (Sender::Http1(mut sender), Some(generation)) = (sender, generation) else { return };
+    pub(super) fn give_back(lease: Lease) {
+        let Lease { sender: Sender::Http1(mut sender), mut seat, generation: Some(generation) } =
+            lease
+        else {
+            return;
+        };
         if sender.is_ready() {
-            seat.host.keep(sender, generation);
+            Self::keep(sender, seat, generation);
         } else if !sender.is_closed() {
+            seat.ended();
             TokioExecutor::new().execute(async move {
                 if let Ok(Ok(())) = tokio::time::timeout(READY_WITHIN, sender.ready()).await {
-                    seat.host.keep(sender, generation);
+                    Self::keep(sender, seat, generation);
                 }
             });
         }
@@ -191,9 +201,11 @@ impl Host {
         let left = state.kept.as_mut().is_some_and(|kept| {
             kept.idle.retain(|idle| !is_over(idle.since) && idle.sender.is_ready());
             let is_unused = |shared: &Shared, since| shared.is_idle() && is_over(since);
-            if kept.shared.as_ref().is_some_and(|(shared, since)| {
-                shared.sender.is_closed() || is_unused(shared, *since)
-            }) {
+            if kept
+                .shared
+                .as_ref()
+                .is_some_and(|(shared, since)| shared.is_closed() || is_unused(shared, *since))
+            {
                 kept.shared = None;
             }
             !kept.idle.is_empty() || kept.shared.is_some()
@@ -234,12 +246,11 @@ impl State {
 }
 
 impl Kept {
-    fn take(&mut self, now: Instant, longest: Duration) -> Option<(Sender, Option<Arc<()>>)> {
+    fn take(&mut self, now: Instant, longest: Duration) -> Option<(Sender, Life)> {
         if let Some((shared, since)) = &mut self.shared {
-            if !shared.sender.is_closed() {
+            if !shared.is_closed() {
                 *since = now;
-                let users = Some(Arc::clone(&shared.users));
-                return Some((Sender::Http2(shared.sender.clone()), users));
+                return Some(shared.sender());
             }
             self.shared = None;
         }
@@ -250,7 +261,7 @@ impl Kept {
                 return None;
             }
             if idle.sender.is_ready() {
-                return Some((Sender::Http1(idle.sender), None));
+                return Some((Sender::Http1(idle.sender), idle.life));
             }
         }
         None
@@ -276,37 +287,5 @@ impl Drop for Reaping {
         if let Some(host) = self.0.upgrade() {
             host.state.lock().reaping = false;
         }
-    }
-}
-
-/// A place among the connections that there may be, and the exchange that has it.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    host: Arc<Host>,
-    has_place: bool,
-}
-
-impl Seat {
-    /// An exchange begins. It has no place yet.
-    pub(super) fn new(host: &Arc<Host>) -> Self {
-        host.tasks.begin();
-        Self { host: Arc::clone(host), has_place: false }
-    }
-
-    pub(super) const fn placed(&mut self) {
-        self.has_place = true;
-    }
-
-    pub(super) const fn host(&self) -> &Arc<Host> {
-        &self.host
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        if self.has_place {
-            self.host.places.add_permits(1);
-        }
-        self.host.tasks.end();
     }
 }

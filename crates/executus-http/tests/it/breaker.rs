@@ -7,7 +7,7 @@ use executus_http::{HttpError, Method, Profile, Request};
 use executus_testkit::hostile::HostileServer;
 use tokio::task::JoinSet;
 
-use crate::still::{Setup, Still, get, key, ms, pass, patient, policy, server};
+use crate::still::{Setup, Still, get, key, ms, pass, patient, policy, server, start};
 
 /// CB-03
 #[tokio::test(start_paused = true)]
@@ -20,7 +20,7 @@ async fn what_counts() {
     assert_eq!(setup.counted(server.address()).await, 1);
     setup.wire.hangs();
     let (client, url) = (setup.client.clone(), server.url("/"));
-    let call = tokio::spawn(async move { get(&client, &url).await });
+    let call = start(async move { get(&client, &url).await });
     pass(ms(500)).await;
     let error = call.await.unwrap().unwrap_err();
     assert!(matches!(error, HttpError::Timeout { .. }), "{error:?}");
@@ -78,13 +78,13 @@ async fn limits_of_time_do_not_count() {
     let setup = Setup::with(policy(), |builder| {
         builder.profile(Profile::default().max_connections(1)).pool_timeout(ms(100))
     });
-    let first = tokio::spawn({
+    let first = start({
         let (client, url) = (setup.client.clone(), server.url("/stall"));
         async move { get(&client, &url).await }
     });
     server.until(|counts| counts.requests == 1).await;
     for _ in 0..4 {
-        let call = tokio::spawn({
+        let call = start({
             let (client, url) = (setup.client.clone(), server.url("/"));
             async move { get(&client, &url).await }
         });
@@ -113,7 +113,7 @@ async fn five_answers_that_do_not_come() {
 
 /// Waits in vain for the head of the `nth` request's response.
 async fn late(setup: &Setup, server: &HostileServer, nth: usize) -> HttpError {
-    let call = tokio::spawn({
+    let call = start({
         let (client, url) = (setup.client.clone(), server.url("/stall"));
         async move { get(&client, &url).await }
     });
@@ -147,9 +147,9 @@ async fn one_success_in_three_is_not_enough() {
     let (server, setup) = (server(), Setup::new(policy()));
     for n in 0..60 {
         if n % 3 == 2 {
-            setup.wire.connects()
+            setup.wire.connects();
         } else {
-            setup.wire.refuses()
+            setup.wire.refuses();
         }
         // Each success on a connection of its own.
         setup.client.close(Duration::ZERO).await;
@@ -289,7 +289,7 @@ async fn a_probe_that_panics_gives_its_place_back() {
     open(&setup, &server).await;
     pass(Duration::from_secs(30)).await;
     let server = std::sync::Arc::new(server);
-    let call = tokio::spawn({
+    let call = start({
         let (client, server) = (setup.client.clone(), server.clone());
         async move {
             let url = server.url("/stall");

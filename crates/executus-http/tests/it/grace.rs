@@ -10,7 +10,9 @@ use executus_testkit::hostile::{Greeting, HostileServer};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use crate::still::{Setup, Still, again, all_closed, get, ms, pass, patient, plan, policy, server};
+use crate::still::{
+    Setup, Still, again, all_closed, get, ms, pass, patient, plan, policy, server, start,
+};
 
 /// DG-01
 #[tokio::test(start_paused = true)]
@@ -36,7 +38,7 @@ async fn a_request_on_a_connection_that_breaks() {
 async fn a_request_that_cannot_be_written() {
     let _still = Still::new();
     for greeting in [Greeting::Close, Greeting::Reset] {
-        let server = HostileServer::greeting(move |_| greeting.clone(), plan);
+        let server = HostileServer::greeting(move |_| greeting, plan);
         let setup = Setup::new(policy());
         let request = Request::new(Method::Post, &server.url("/")).unwrap();
         let request = request.body("text/plain", vec![b'x'; 8 << 20]);
@@ -131,7 +133,7 @@ async fn too_late(setup: &Setup, server: &HostileServer, phase: Phase) -> HttpEr
     let before = server.counts();
     let send = |request: Request| {
         let client = client.clone();
-        tokio::spawn(async move { client.send(request).await?.bytes(100).await.map(drop) })
+        start(async move { client.send(request).await?.bytes(100).await.map(drop) })
     };
     let (_others, call) = match phase {
         Phase::Connect => {

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use executus_http::{BuildError, Client, HttpError, Method, Phase, Profile, Request};
-use executus_testkit::hostile::{HostileServer, Reply};
+use executus_testkit::hostile::{Greeting, HostileServer, Reply};
 use tokio::task::JoinSet;
 
-use crate::still::{Setup, Still, again, all_closed, get, ms, pass, patient, policy, server};
+use crate::still::{
+    Setup, Still, again, all_closed, get, ms, pass, patient, plan, policy, server, start,
+};
 
 /// HD-01
 #[tokio::test]
@@ -50,7 +52,7 @@ async fn a_close_waits() {
     let response = client.send(Request::new(Method::Get, &server.url("/")).unwrap()).await.unwrap();
     // The body is not read yet: the connection is in use.
     assert!(client.close(Duration::ZERO).await > 0);
-    let closing = tokio::spawn({
+    let closing = start({
         let client = client.clone();
         async move { client.close(Duration::from_secs(30)).await }
     });
@@ -129,7 +131,7 @@ async fn a_request_takes_no_longer_as_a_whole() {
     let of_its_own = of_profile.clone().total_timeout(ms(200));
     for (request, limit) in [(of_profile, Duration::from_secs(30)), (of_its_own, ms(200))] {
         let before = server.counts().requests;
-        let call = tokio::spawn({
+        let call = start({
             let client = client.clone();
             async move { client.send(request).await }
         });
@@ -146,7 +148,7 @@ async fn a_request_takes_no_longer_as_a_whole() {
     // The body is part of the whole.
     let request = Request::new(Method::Get, &server.url("/pause")).unwrap();
     let response = client.send(request.total_timeout(ms(300))).await.unwrap();
-    let reading = tokio::spawn(response.bytes(100));
+    let reading = start(response.bytes(100));
     pass(ms(300)).await;
     let error = reading.await.unwrap().unwrap_err();
     assert!(matches!(error, HttpError::Timeout { phase: Phase::Total, .. }), "{error:?}");
@@ -198,6 +200,29 @@ async fn a_connection_that_serves_once_by_the_server_s_word() {
         assert_eq!(server.counts().accepted, n);
     }
     assert_eq!(setup.pool(server.address()).evictions, 0);
+}
+
+/// A server that takes nothing more does not keep a connection that nobody wants, nor its place.
+#[tokio::test(start_paused = true)]
+async fn what_is_given_up_while_it_is_written() {
+    let _still = Still::new();
+    let server = HostileServer::greeting(|_| Greeting::Stall, plan);
+    let setup = Setup::with(policy(), |builder| {
+        builder.profile(Profile::default().max_connections(1)).headers_timeout(ms(60_000))
+    });
+    let request = Request::new(Method::Post, &server.url("/")).unwrap();
+    let request = request.body("text/plain", vec![b'x'; 64 << 20]);
+    let call = start({
+        let client = setup.client.clone();
+        async move { client.send(request).await }
+    });
+    server.until(|counts| counts.accepted == 1).await;
+    pass(ms(10)).await;
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    pass(ms(1000)).await;
+    let pool = setup.pool(server.address());
+    assert_eq!((pool.connections, pool.exchanges, pool.evictions), (0, 0, 0));
 }
 
 /// One more base address than are kept: the one that was used longest ago is forgotten.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use executus_http::{Client, HttpError, Method, Request, Retries};
 use executus_testkit::hostile::{HostileServer, Reply};
 
-use crate::still::{Setup, Still, ms, pass, patient, policy, server};
+use crate::still::{Setup, Still, ms, pass, patient, policy, server, start};
 
 fn retrying(most: usize) -> Client {
     Client::builder().retries(Retries::new(most).waits(ms(1), ms(5))).build().unwrap()
@@ -87,7 +87,7 @@ async fn the_whole_has_one_limit() {
     setup.wire.refuses();
     let began = tokio::time::Instant::now();
     let request = Request::new(Method::Get, &server.url("/")).unwrap().total_timeout(ms(205));
-    let call = tokio::spawn({
+    let call = start({
         let client = setup.client.clone();
         async move { client.send(request).await }
     });
@@ -108,7 +108,7 @@ async fn what_a_circuit_refuses_is_not_asked_again() {
         Setup::with(policy(), |builder| builder.retries(Retries::new(1).waits(ms(0), ms(0))));
     setup.wire.refuses();
     for _ in 0..3 {
-        let call = tokio::spawn({
+        let call = start({
             let (client, url) = (setup.client.clone(), server.url("/"));
             async move { crate::still::get(&client, &url).await }
         });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use executus_http::{Client, HttpError, Method, Request};
+use executus_http::{Client, HttpError, Method, Profile, Request};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::join;
@@ -54,7 +54,11 @@ impl SecurePeer {
     /// A client that trusts this server.
     pub(crate) fn client(&self) -> Client {
         let builder = Client::builder().connect_timeout(LONG).headers_timeout(LONG);
-        builder.add_root_certificate(self.certificate.as_str()).build().unwrap()
+        builder
+            .add_root_certificate(self.certificate.as_str()) // Streams of one connection take up one place.
+            .profile(Profile::default().max_connections(1))
+            .build()
+            .unwrap()
     }
 }
 

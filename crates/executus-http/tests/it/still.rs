@@ -14,6 +14,7 @@ use executus_http::{
 };
 use executus_testkit::hostile::{Counts, HostileServer, Reply};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 /// Of a test that begins with its clock paused: the clock stands still while real sockets are
 /// waited for, and moves when the test says so.
@@ -34,6 +35,14 @@ pub(crate) async fn pass(time: Duration) {
     settle().await;
     tokio::time::advance(time).await;
     settle().await;
+}
+
+/// Begins a call that the test waits for later.
+pub(crate) fn start<T: Send + 'static>(
+    call: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    #[expect(clippy::disallowed_methods, reason = "the test waits for it")]
+    tokio::spawn(call)
 }
 
 async fn settle() {

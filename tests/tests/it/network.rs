@@ -1,0 +1,14 @@
+//! A client on a simulated network.
+
+use executus_tests::soak::network::run;
+
+/// Some schedules of drops, restarts, deaths, cuts and callers that give up; `soak network` has
+/// twenty thousand.
+#[test]
+fn schedules_of_a_network() {
+    for seed in 0..16 {
+        if let Err(violation) = run(seed) {
+            panic!("{violation}");
+        }
+    }
+}
