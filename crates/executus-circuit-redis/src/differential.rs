@@ -107,6 +107,8 @@ fn policies() -> Vec<Policy> {
                 .error_rate(Duration::from_millis(1), 1, 0.5),
         ),
         build(Policy::builder().jitter(Jitter::Off).dormant(1, minute)),
+        // Seldom opens, so that windows and absences gather.
+        build(Policy::builder().consecutive(10_000).error_rate(minute / 2, 12, 0.9)),
     ]
 }
 
@@ -227,7 +229,7 @@ fn the_scripts_do_what_the_breaker_does() {
     let clock = runtime.block_on(Skewed::start());
     let store = clock.circuits();
     let policies = policies();
-    let config = Config { cases: 100, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 120, failure_persistence: None, ..Config::default() };
     let schedules = (0..policies.len(), prop::collection::vec((steps(), 0.0..1.0_f64), 1..120));
     let run = TestRunner::new(config).run(&schedules, |(policy, steps)| {
         runtime.block_on(follow(&clock, &store, &policies[policy], &steps))
@@ -250,6 +252,47 @@ fn they_do_with_a_dead_peer() {
             let outcome = if random.u8(..20) == 0 { Outcome::Neutral } else { Outcome::Failure };
             steps.push((Step::Record { ticket: 0, outcome, times: 1 }, random.f64()));
             steps.push((Step::Wait(random.i64(0..300) * SECOND), 0.0));
+        }
+        let followed = runtime.block_on(follow(&clock, &store, policy, &steps));
+        followed.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
+}
+
+/// S1 S6: many absences with samples from the edge of the window, on a clock that goes to and fro.
+#[test]
+fn they_do_with_absences_and_a_clock_that_goes_back() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let clock = runtime.block_on(Skewed::start());
+    let store = clock.circuits();
+    let policies = policies();
+    let gathering = [&policies[2], &policies[5]];
+    for (seed, policy) in gathering.iter().cycle().take(24).enumerate() {
+        let mut random = fastrand::Rng::with_seed(seed as u64);
+        let edge = policy.window().unwrap().as_micros() as u64;
+        let mut steps = Vec::new();
+        for n in 0..40 {
+            let age = Duration::from_micros(random.u64(edge * 14 / 15..edge * 16 / 15));
+            let (successes, failures) = (random.u32(..3), random.u32(..3));
+            // Each third one is told again, much later.
+            let id = if n % 3 == 2 { n / 2 } else { n };
+            let absence = Absence {
+                id,
+                owner: owner(0),
+                samples: vec![Aged { age, successes, failures }],
+                answered: random.bool(),
+                trailing: random.u32(..2),
+                standing: Snapshot::default(),
+            };
+            steps.push((Step::Merge(Box::new(absence)), random.f64()));
+            let lease = Duration::from_secs(20);
+            steps.push((Step::Admit { owner: 0, lease }, 0.0));
+            let outcome = if random.u8(..3) == 0 { Outcome::Success } else { Outcome::Failure };
+            steps.push((Step::Record { ticket: 0, outcome, times: 1 }, random.f64()));
+            let width = (edge / 30).cast_signed();
+            steps.push((Step::Wait(random.i64(-width * 5 / 4..width * 3 / 2)), 0.0));
+            if random.u8(..12) == 0 {
+                steps.push((Step::Observe(Outcome::Success), 0.0));
+            }
         }
         let followed = runtime.block_on(follow(&clock, &store, policy, &steps));
         followed.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
