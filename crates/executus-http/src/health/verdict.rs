@@ -209,7 +209,7 @@ mod tests {
             (gone(ProcessState::NotFound), Some(away.clone()), None, Critical, "no such process"),
             (gone(ProcessState::Stopped), None, None, Critical, "does not run"),
             (gone(ProcessState::OutOfMemory), None, None, Critical, "want of memory"),
-            (Some(process(99.0, 1.0, 0)), Some(away.clone()), None, Unhealthy, "HTTP timeout"),
+            (Some(process(99.0, 1.0, 0)), Some(away), None, Unhealthy, "HTTP timeout"),
             (well(), Some(network(500, 1.0)), None, Unhealthy, "status 500"),
             (well(), Some(network(499, 1.0)), None, Healthy, ""),
             (well(), Some(network(200, 1.0)), Some(application(false, 1.0, 1)), Unhealthy, "down"),
