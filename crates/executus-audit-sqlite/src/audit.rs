@@ -8,21 +8,27 @@ use async_trait::async_trait;
 use executus_core::port::{Audit, AuditError, Recorder, RunStart};
 use executus_core::{Record, RunId, Timestamp};
 use executus_sqlite::{OpenError, Store};
+use serde_json::json;
 use tokio::sync::oneshot;
 
+use crate::anchor::{self, Anchor, AnchorError, Mark, Tail};
 use crate::body;
 use crate::config::Config;
-use crate::error::{QueryError, audit_error};
+use crate::error::{AnchoredError, QueryError, audit_error};
 use crate::job::{Purge, Start, Work};
 use crate::note::{NewNote, Note, NoteFilter};
 use crate::query::{AuditRecord, RunFilter, RunSummary};
 use crate::reader::AuditReader;
 use crate::recorder::SqliteRecorder;
+use crate::retain::{Drop, Seal};
 use crate::schema::SCHEMA;
 use crate::trail::{Heads, Seat};
 
 /// How often old journals are looked for, at most, in microseconds: hourly.
 const PURGE_INTERVAL: i64 = 3_600_000_000;
+
+/// The kind of the note that says that a file is anchored; retention leaves it.
+pub(crate) const ANCHORED: &str = "audit.anchored";
 
 /// The audit in one SQLite file. Clones share it.
 ///
@@ -37,6 +43,7 @@ pub struct SqliteAudit {
     store: Store<Work>,
     heads: Arc<Heads>,
     wait: Duration,
+    journal_retention: Option<Duration>,
     retention: Option<Duration>,
     purged_at: Arc<AtomicI64>,
 }
@@ -53,13 +60,108 @@ impl SqliteAudit {
     /// # Errors
     /// An [`OpenError`] names the file and says what to do.
     pub fn open(config: Config) -> Result<Self, OpenError> {
-        Ok(Self {
-            store: Store::open(config.store(), SCHEMA)?,
+        let store = Store::open(config.store(), SCHEMA)?;
+        Ok(Self::over(store, &config))
+    }
+
+    /// Opens the file with an anchor, which follows it from there on. Opening blocks the thread for
+    /// a moment. `at`: now.
+    ///
+    /// A file that does not go with its anchor is left alone: what it was must not be written over
+    /// before somebody has looked. The first time, that it is anchored is recorded: from then on an
+    /// anchor without a mark is refused too.
+    ///
+    /// # Errors
+    /// See [`AnchoredError`].
+    pub async fn open_anchored(
+        config: Config,
+        anchor: Arc<dyn Anchor>,
+        at: Timestamp,
+    ) -> Result<Self, AnchoredError> {
+        let audit = Self::open_following(&config, &anchor)?;
+        let mark = anchor.read().map_err(AnchoredError::Anchor)?;
+        match audit.tail(mark)? {
+            tail if !tail.holds() => Err(AnchoredError::Mismatch { path: config.path, tail }),
+            Tail::NoMark if audit.was_anchored()? => {
+                Err(AnchoredError::NoMark { path: config.path })
+            }
+            _ => audit.anchored(&*anchor, false, at).await,
+        }
+    }
+
+    /// The same for a file that does not go with its anchor, and is to be used all the same: the
+    /// anchor's mark is replaced, and the reason recorded as a note of the kind `audit.accepted`.
+    ///
+    /// # Errors
+    /// See [`AnchoredError`].
+    pub async fn accept_anchored(
+        config: Config,
+        anchor: Arc<dyn Anchor>,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<Self, AnchoredError> {
+        let audit = Self::open_following(&config, &anchor)?;
+        let tail = match anchor.read() {
+            Ok(mark) => audit.tail(mark)?,
+            Err(AnchorError::WrongKey { .. }) => Tail::WrongKey,
+            Err(error) => return Err(AnchoredError::Anchor(error)),
+        };
+        let audit = audit.anchored(&*anchor, true, at).await?;
+        let body = json!({"reason": reason, "tail": tail.to_string()});
+        audit.own_note("audit.accepted", at, body).await.map_err(AnchoredError::Record)?;
+        Ok(audit)
+    }
+
+    fn tail(&self, mark: Option<Mark>) -> Result<Tail, AnchoredError> {
+        match mark {
+            None => Ok(Tail::NoMark),
+            Some(mark) => self.reader().tail(&mark).map_err(AnchoredError::Query),
+        }
+    }
+
+    fn was_anchored(&self) -> Result<bool, AnchoredError> {
+        let note = self.reader().note(&self.anchor_note()?).map_err(AnchoredError::Query)?;
+        Ok(note.is_some())
+    }
+
+    /// Lets the anchor see the file as it is, and records that there is one.
+    async fn anchored(
+        self,
+        anchor: &dyn Anchor,
+        replace: bool,
+        at: Timestamp,
+    ) -> Result<Self, AnchoredError> {
+        let mark = self.reader().mark().map_err(AnchoredError::Query)?;
+        let kept = if replace { anchor.replace(&mark) } else { anchor.write(&mark) };
+        kept.map_err(AnchoredError::Anchor)?;
+        let (id, kind) = (self.anchor_note()?, ANCHORED.to_owned());
+        let note = Note { id, run_id: None, at, kind, body: json!({}) };
+        self.note(&note).await.map_err(AnchoredError::Record)?;
+        Ok(self)
+    }
+
+    fn open_following(config: &Config, anchor: &Arc<dyn Anchor>) -> Result<Self, AnchoredError> {
+        let follow = anchor::follow(Arc::clone(anchor));
+        let store = Store::open_with(config.store(), SCHEMA, follow);
+        Ok(Self::over(store.map_err(AnchoredError::Open)?, config))
+    }
+
+    /// The id of the note that says that this file is anchored.
+    fn anchor_note(&self) -> Result<String, AnchoredError> {
+        let mark = self.reader().mark().map_err(AnchoredError::Query)?;
+        let file: String = mark.file.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("{ANCHORED}/{file}"))
+    }
+
+    fn over(store: Store<Work>, config: &Config) -> Self {
+        Self {
+            store,
             heads: Arc::default(),
             wait: config.wait,
-            retention: config.journal_retention,
+            journal_retention: config.journal_retention,
+            retention: config.retention,
             purged_at: Arc::new(AtomicI64::new(i64::MIN)),
-        })
+        }
     }
 
     /// Writes what was given and closes the file; later starts and records are refused.
@@ -166,18 +268,33 @@ impl SqliteAudit {
         }
     }
 
-    /// Lets the writer purge some journals when it is time for it.
+    /// Lets the writer purge some journals, and drop some runs, when it is time for it.
     fn purge_sometimes(&self, now: Timestamp) {
-        let Some(retention) = self.retention else { return };
+        if self.journal_retention.or(self.retention).is_none() {
+            return;
+        }
         let now = now.as_micros();
         let last = self.purged_at.load(Ordering::Relaxed);
         let due = last == i64::MIN || now.saturating_sub(last) >= PURGE_INTERVAL;
         let mine = Ordering::Relaxed;
-        if due && self.purged_at.compare_exchange(last, now, mine, mine).is_ok() {
-            let retention = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
-            let purge = Purge::new(now.saturating_sub(retention));
+        if !due || self.purged_at.compare_exchange(last, now, mine, mine).is_err() {
+            return;
+        }
+        let before = |retention: Duration| {
+            now.saturating_sub(i64::try_from(retention.as_micros()).unwrap_or(i64::MAX))
+        };
+        // Where there is more than one job takes, the next start goes on.
+        let again = || Arc::clone(&self.purged_at);
+        let purge = self.journal_retention.map(|time| Purge::some(before(time), again()));
+        let dropping = self.retention.map(|time| Drop::some(before(time), again()));
+        let jobs = [
+            purge.map(|purge| Work::Purge(purge, None)),
+            self.retention.map(|_| Work::Seal(Seal::new(now), None)),
+            dropping.map(|drop| Work::Drop(Box::new(drop), None)),
+        ];
+        for job in jobs.into_iter().flatten() {
             // The next start is early enough when the queue is full now.
-            if self.store.push(Work::Purge(purge, None)).is_err() {
+            if self.store.push(job).is_err() {
                 self.purged_at.store(last, mine);
             }
         }

@@ -19,6 +19,8 @@ pub struct Config {
     /// How long the journal of a closed run is kept: 30 days. `None` keeps it for ever. The records
     /// stay.
     pub journal_retention: Option<Duration>,
+    /// How long a closed run is kept at all, and a note that belongs to no run: `None`, for ever.
+    pub retention: Option<Duration>,
 }
 
 impl Config {
@@ -31,6 +33,7 @@ impl Config {
             wait: Duration::from_secs(10),
             busy_timeout: Duration::from_secs(5),
             journal_retention: Some(Duration::from_secs(30 * 86_400)),
+            retention: None,
         }
     }
 

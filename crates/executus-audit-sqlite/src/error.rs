@@ -1,11 +1,46 @@
 //! Why a query has no answer, and what the store's errors mean for a run.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use executus_core::RunId;
 use executus_core::port::{AuditError, Cause};
 use executus_sqlite::{OpenError, StoreError};
 use thiserror::Error;
+
+use crate::anchor::{AnchorError, Tail};
+
+/// Why an audit did not open with its anchor.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum AnchoredError {
+    /// The file did not open.
+    #[error(transparent)]
+    Open(OpenError),
+    /// The anchor cannot be read.
+    #[error(transparent)]
+    Anchor(AnchorError),
+    /// The file is not the one that the anchor saw, or not all of it. Nothing was written.
+    #[error("{} does not go with its anchor: {tail}; put the right file back, or accept it as it is with a reason", .path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// How it stands to the anchor.
+        tail: Tail,
+    },
+    /// The file was anchored once, and the anchor has no mark.
+    #[error("{} was anchored, and its anchor is empty: was it deleted? Put it back, or accept the file as it is with a reason", .path.display())]
+    NoMark {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    Query(QueryError),
+    /// That it was anchored could not be recorded.
+    #[error("that the audit is anchored could not be recorded")]
+    Record(#[source] AuditError),
+}
 
 /// Why a query has no answer.
 #[derive(Debug, Clone, Error)]

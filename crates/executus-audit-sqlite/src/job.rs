@@ -1,6 +1,7 @@
 //! What the audit has the writer thread do.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use executus_core::digest::Digest;
 use executus_core::port::AuditError;
@@ -12,9 +13,11 @@ use tokio::sync::oneshot;
 
 use crate::chain::entry::Entry;
 use crate::chain::row::{self as chained, StartSays};
+use crate::erase::{Erase, Erased};
 use crate::error::audit_error;
 use crate::note::NewNote;
 use crate::outcome::{self, End};
+use crate::retain::{Drop, Dropped, Seal};
 use crate::row::{Group, Row};
 use crate::trail::Ack;
 
@@ -29,6 +32,9 @@ pub(crate) enum Work {
     End(Box<End>, Arc<Ack>, Answer<()>),
     Purge(Purge, Option<Answer<u32>>),
     Note(Box<NewNote>, Answer<bool>),
+    Erase(Box<Erase>, Answer<Erased>),
+    Drop(Box<Drop>, Option<Answer<Dropped>>),
+    Seal(Seal, Option<Answer<bool>>),
 }
 
 /// The start of a life.
@@ -169,6 +175,8 @@ impl Start {
 pub(crate) struct Purge {
     pub(crate) before: i64,
     purged: u32,
+    /// When it was last looked for; set back when there was as much as one job takes.
+    looked_at: Option<Arc<AtomicI64>>,
 }
 
 impl Purge {
@@ -176,7 +184,12 @@ impl Purge {
     pub(crate) const RUNS: u32 = 16;
 
     pub(crate) const fn new(before: i64) -> Self {
-        Self { before, purged: 0 }
+        Self { before, purged: 0, looked_at: None }
+    }
+
+    /// One that nobody waits for.
+    pub(crate) const fn some(before: i64, looked_at: Arc<AtomicI64>) -> Self {
+        Self { before, purged: 0, looked_at: Some(looked_at) }
     }
 
     fn apply(&mut self, group: &mut Group<'_>) -> rusqlite::Result<()> {
@@ -215,6 +228,9 @@ impl Job for Work {
             Self::End(end, ..) => end.apply(group),
             Self::Purge(purge, _) => purge.apply(group),
             Self::Note(note, _) => note.apply(group),
+            Self::Erase(erase, _) => erase.apply(group),
+            Self::Drop(drop, _) => drop.apply(group),
+            Self::Seal(seal, _) => seal.apply(group),
         };
         if applied.is_err() {
             group.link.back_to(mark);
@@ -236,6 +252,9 @@ impl Job for Work {
                 let _ = answer.send(result.and_then(|()| ack.failure().map_or(Ok(()), Err)));
             }
             Self::Purge(purge, answer) => {
+                if let Some(looked_at) = purge.looked_at.filter(|_| purge.purged == Purge::RUNS) {
+                    looked_at.store(i64::MIN, Ordering::Relaxed);
+                }
                 if let Some(answer) = answer {
                     let _ = answer.send(result.map_err(audit_error).map(|()| purge.purged));
                 }
@@ -243,20 +262,41 @@ impl Job for Work {
             Self::Note(note, answer) => {
                 let _ = answer.send(result.map_err(audit_error).map(|()| note.is_new()));
             }
+            Self::Erase(erase, answer) => {
+                let _ = answer.send(result.map_err(audit_error).map(|()| erase.done()));
+            }
+            Self::Drop(drop, answer) => {
+                drop.go_on();
+                if let Some(answer) = answer {
+                    let _ = answer.send(result.map_err(audit_error).map(|()| drop.done()));
+                }
+            }
+            Self::Seal(seal, answer) => {
+                if let Some(answer) = answer {
+                    let _ = answer.send(result.map_err(audit_error).map(|()| seal.more()));
+                }
+            }
         }
     }
 
     fn is_awaited(&self) -> bool {
-        !matches!(self, Self::Row(_) | Self::Purge(_, None))
+        !matches!(
+            self,
+            Self::Row(_) | Self::Purge(_, None) | Self::Drop(_, None) | Self::Seal(_, None)
+        )
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Row(row) => size_of::<Self>() + row.len(),
             Self::Note(note, _) => size_of::<Self>() + note.len(),
-            Self::Start(..) | Self::Flush(..) | Self::End(..) | Self::Purge(..) => {
-                size_of::<Self>()
-            }
+            Self::Start(..)
+            | Self::Flush(..)
+            | Self::End(..)
+            | Self::Purge(..)
+            | Self::Erase(..)
+            | Self::Drop(..)
+            | Self::Seal(..) => size_of::<Self>(),
         }
     }
 }

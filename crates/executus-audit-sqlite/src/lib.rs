@@ -6,6 +6,10 @@
 //! them. The record of a tool call holds the tool, its arguments, its result or error and how long
 //! it took, so that a trail can be read without putting facts together.
 //!
+//! Everything that is appended is in one hash [chain](verify()); an [`Anchor`] remembers outside of
+//! the file how long it is. What a caller's runs say can be erased, and old runs can be dropped: the
+//! chain holds.
+//!
 //! Beside the runs there are *notes* ([`Note`]): what else a host records, under ids of its own.
 //!
 //! [`SqliteAudit`] is the port. An [`AuditReader`] answers a host's queries, also without one and
@@ -23,19 +27,28 @@ mod outcome;
 mod row;
 mod trail;
 
+mod erase;
+mod retain;
+
+mod anchor;
 mod audit;
 mod recorder;
 
 mod query;
 mod reader;
+mod verify;
 
+pub use anchor::{Anchor, AnchorError, AnchorKey, FileAnchor, Mark, Tail};
 pub use audit::SqliteAudit;
 pub use config::Config;
-pub use error::QueryError;
+pub use erase::Erased;
+pub use error::{AnchoredError, QueryError};
 pub use executus_sqlite::OpenError;
 pub use note::{Note, NoteFilter};
 pub use query::{AuditRecord, RunFilter, RunSummary};
 pub use reader::AuditReader;
+pub use retain::Dropped;
+pub use verify::{Damage, Flaw, Place, Verification, verify};
 
 /// Its sample is compiled with the doc tests.
 #[cfg(doctest)]

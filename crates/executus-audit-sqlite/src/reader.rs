@@ -13,6 +13,7 @@ use executus_sqlite::rusqlite::{
 use executus_sqlite::{OpenError, Reader};
 use serde::de::DeserializeOwned;
 
+use crate::anchor::{self, Mark, Tail};
 use crate::config::Config;
 use crate::error::QueryError;
 use crate::note::{Note, NoteFilter};
@@ -58,6 +59,10 @@ impl AuditReader {
 
     pub(crate) const fn new(reader: Reader) -> Self {
         Self { reader }
+    }
+
+    pub(crate) const fn raw(&self) -> &Reader {
+        &self.reader
     }
 
     /// The runs that pass the filter, by the time of their start and their id: the newest last.
@@ -168,6 +173,23 @@ impl AuditReader {
             let mut statement = connection.prepare_cached(&sql)?;
             statement.query_and_then(params_from_iter(values), noted)?.collect()
         })
+    }
+
+    /// How far the chain goes now: for an anchor of a host's own.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn mark(&self) -> Result<Mark, QueryError> {
+        self.read(|connection| Ok(anchor::newest(connection)?))
+    }
+
+    /// How the end of the chain stands to a mark, by the heads that are kept: quick, and no
+    /// substitute for [`verify`](Self::verify).
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn tail(&self, mark: &Mark) -> Result<Tail, QueryError> {
+        self.read(|connection| Ok(anchor::tail(connection, mark)?))
     }
 
     fn read<T>(

@@ -35,6 +35,11 @@ impl<'c> Group<'c> {
         Self { connection, link: Link::default(), record, journal, salts: BTreeMap::new() }
     }
 
+    /// After the run was erased or dropped.
+    pub(crate) fn forget_salt(&mut self, run: i64) {
+        self.salts.remove(&run);
+    }
+
     fn salt(&mut self, run: i64) -> rusqlite::Result<Option<Salt>> {
         if let Some(salt) = self.salts.get(&run) {
             return Ok(*salt);

@@ -158,6 +158,15 @@ impl End<'_> {
     }
 }
 
+/// The digest of an erasure: it covers the spec that is left of the run.
+pub(crate) fn erased(run: i64, spec: &str) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.text("erased");
+    hasher.number(run.cast_unsigned());
+    hasher.text(spec);
+    hasher.finish()
+}
+
 /// The digest of what a note says.
 pub(crate) fn note_says(salt: &Salt, body: &str) -> Digest {
     let mut hasher = says("note", salt);

@@ -3,9 +3,13 @@
 
 mod bench;
 mod body;
+mod chain;
 mod conformance;
+mod erase;
 mod fault;
 mod guarantees;
 mod notes;
 mod query;
+mod retain;
 mod retention;
+mod tamper;
