@@ -9,7 +9,7 @@ use executus_redis::redis::{self, Value};
 use executus_redis::{RedisError, Script};
 use serde::Serialize;
 
-use crate::answer::{Answer, amounts, number, pack, read_limit, text, write_limits};
+use crate::answer::{Answer, amounts, number, pack, pack_limits, read_limit, text, write_limits};
 use crate::budget::RedisBudget;
 use crate::error::OpenError;
 
@@ -51,7 +51,7 @@ impl RedisBudget {
         Limit::check(limits).map_err(OpenError::Limits)?;
         // An account without limits of its own has none in the store; `;` is a list of no limit.
         let list = if limits.is_empty() { ";".to_owned() } else { write_limits(limits) };
-        self.write_limits(Some(account), &list).await
+        self.write_limits(Some(account), &list, limits).await
     }
 
     /// Takes an account's own limits away: those of all accounts hold for it again.
@@ -59,7 +59,7 @@ impl RedisBudget {
     /// # Errors
     /// [`OpenError::Server`].
     pub async fn clear_limits(&self, account: &str) -> Result<(), OpenError> {
-        self.write_limits(Some(account), "").await
+        self.write_limits(Some(account), "", &[]).await
     }
 
     /// Sets the limits of all accounts that have none of their own. Where that was never done, they
@@ -69,14 +69,20 @@ impl RedisBudget {
     /// As [`Self::set_limits`].
     pub async fn set_default_limits(&self, limits: &[Limit]) -> Result<(), OpenError> {
         Limit::check(limits).map_err(OpenError::Limits)?;
-        self.write_limits(None, &write_limits(limits)).await
+        self.write_limits(None, &write_limits(limits), limits).await
     }
 
-    async fn write_limits(&self, account: Option<&str>, list: &str) -> Result<(), OpenError> {
+    async fn write_limits(
+        &self,
+        account: Option<&str>,
+        list: &str,
+        limits: &[Limit],
+    ) -> Result<(), OpenError> {
         let book = &self.shared.book;
         let key = account.map(|account| book.account_key(account));
         let name = account.map_or_else(String::new, |account| format!("-{account}"));
-        let args = [name.as_bytes(), list.as_bytes()];
+        let packed = pack_limits(limits);
+        let args = [name.as_bytes(), list.as_bytes(), &packed];
         self.ask(&book.scripts.limits, key.as_deref(), &args).await.map(|_| ())
     }
 

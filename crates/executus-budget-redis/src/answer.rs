@@ -92,10 +92,20 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
     }
 }
 
-/// Amounts as the scripts keep them: eight bytes each, the lowest first.
+/// Amounts as the scripts keep them: doubles, little endian, which count to 2^53.
 pub(crate) fn pack(amounts: &[Amounts]) -> Vec<u8> {
-    let numbers = amounts.iter().flat_map(|amounts| amounts.dimensions());
-    numbers.flat_map(|(_, number)| number.to_le_bytes()).collect()
+    let mut bytes = Vec::with_capacity(amounts.len() * 32);
+    for amounts in amounts {
+        for (_, number) in amounts.dimensions() {
+            bytes.extend(double(number));
+        }
+    }
+    bytes
+}
+
+/// Exact below 2^53.
+fn double(number: u64) -> [u8; 8] {
+    (number as f64).to_le_bytes()
 }
 
 fn write_amounts(amounts: Amounts) -> String {
@@ -110,21 +120,30 @@ pub(crate) fn amounts(text: &str) -> Option<Amounts> {
     Some(Amounts { tokens, runtime_ms, cost_micros, runs })
 }
 
-/// Limits as the scripts read them: `window,bucket_ms,buckets,amounts`, one after the other.
+/// Limits in words: `window,amounts`, one after the other.
 pub(crate) fn write_limits(limits: &[Limit]) -> String {
-    let write = |limit: &Limit| {
-        let window = limit.window;
-        let (ms, buckets) = window.bucket_ms().map_or((0, 0), |ms| (ms, window.buckets()));
-        format!("{window},{ms},{buckets},{}", write_amounts(limit.amounts))
-    };
+    let write = |limit: &Limit| format!("{},{}", limit.window, write_amounts(limit.amounts));
     limits.iter().map(write).collect::<Vec<_>>().join(";")
 }
 
+/// Limits as the scripts reckon with them: the length of the window, that of a bucket, how many
+/// count, and the amounts, packed.
+pub(crate) fn pack_limits(limits: &[Limit]) -> Vec<u8> {
+    let pack_one = |limit: &Limit| {
+        let window = limit.window;
+        let buckets = window.length_ms().map_or(0, |_| window.buckets());
+        let of_window = [window.length_ms().unwrap_or(0), window.bucket_ms().unwrap_or(0), buckets];
+        let mut bytes: Vec<u8> = of_window.into_iter().flat_map(double).collect();
+        bytes.extend(pack(&[limit.amounts]));
+        bytes
+    };
+    limits.iter().flat_map(pack_one).collect()
+}
+
 pub(crate) fn read_limit(text: &str) -> Option<Limit> {
-    let mut parts = text.splitn(4, ',');
-    let window: Window = parts.next()?.parse().ok()?;
-    let amounts = amounts(parts.nth(2)?)?;
-    Some(Limit { window, amounts })
+    let (window, most) = text.split_once(',')?;
+    let window: Window = window.parse().ok()?;
+    Some(Limit { window, amounts: amounts(most)? })
 }
 
 #[cfg(test)]
@@ -143,8 +162,9 @@ mod tests {
         let two = [Limit::total(most), Limit::new(Window::fixed(Duration::from_secs(1)), most)];
         assert_eq!(
             write_limits(&two),
-            "total,0,0,9007199254740991,0,7,1;fixed:1000,1000,1,9007199254740991,0,7,1"
+            "total,9007199254740991,0,7,1;fixed:1000,9007199254740991,0,7,1"
         );
+        assert_eq!(pack_limits(&two).len(), 2 * 7 * 8, "as book.lua opens them");
     }
 
     #[test]

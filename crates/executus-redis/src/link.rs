@@ -69,6 +69,15 @@ impl Link {
         }
     }
 
+    /// Whether an answer has a limit of its own, and nothing is asked again behind our back.
+    pub(crate) const fn keeps_time(&self) -> bool {
+        match self {
+            Self::Single(_) => true,
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => false,
+        }
+    }
+
     /// Sends a command and waits for its answer.
     pub(crate) async fn ask(&mut self, cmd: &Cmd) -> RedisResult<Value> {
         match self {

@@ -139,8 +139,20 @@ impl Redis {
 
 impl Inner {
     async fn call(&self, limit: Duration, call: &Call<'_>) -> Result<Value, RedisError> {
+        let deadline = Instant::now() + limit;
         let mut last = None;
-        let answer = timeout_at(Instant::now() + limit, self.attempts(call, &mut last)).await;
+        // On a link that is there an answer has its own limit, twice for a script that is sent again:
+        // a timer of ours beside it would cost as much as the call.
+        if self.config.response_timeout * 2 <= limit
+            && let Some((generation, link)) = self.present()
+            && link.keeps_time()
+        {
+            match self.ask(generation, link, call).await {
+                Ok(answer) => return answer,
+                Err(error) => last = Some(error),
+            }
+        }
+        let answer = timeout_at(deadline, self.attempts(call, &mut last)).await;
         answer.unwrap_or_else(|_| {
             let server = self.server.clone();
             Err(RedisError::Silent { server, after: limit, source: last })
@@ -166,11 +178,20 @@ impl Inner {
 
     /// Asks once. `Err`: what failed may work another time.
     async fn attempt(&self, call: &Call<'_>) -> Result<Result<Value, RedisError>, Cause> {
-        let (generation, mut link) = match self.link().await {
-            Ok(link) => link,
-            Err(error) if error.retry() => return Err(Arc::new(error)),
-            Err(error) => return Ok(Err(error)),
-        };
+        match self.link().await {
+            Ok((generation, link)) => self.ask(generation, link, call).await,
+            Err(error) if error.retry() => Err(Arc::new(error)),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Asks once on a link.
+    async fn ask(
+        &self,
+        generation: u64,
+        mut link: Link,
+        call: &Call<'_>,
+    ) -> Result<Result<Value, RedisError>, Cause> {
         let mut answer = match call {
             Call::Command(cmd) => link.ask(cmd).await,
             Call::Script { by_hash, .. } => link.ask(by_hash).await,
@@ -193,15 +214,18 @@ impl Inner {
         }
     }
 
+    /// The link that is there.
+    fn present(&self) -> Option<(u64, Link)> {
+        let slot = self.slot.lock();
+        slot.link.as_ref().map(|link| (slot.generation, link.clone()))
+    }
+
     /// The link that is there, or a new one.
     async fn link(&self) -> Result<(u64, Link), RedisError> {
-        let attempts = {
-            let slot = self.slot.lock();
-            if let Some(link) = &slot.link {
-                return Ok((slot.generation, link.clone()));
-            }
-            slot.attempts
-        };
+        let attempts = self.slot.lock().attempts;
+        if let Some(present) = self.present() {
+            return Ok(present);
+        }
         let _one_at_a_time = self.connecting.lock().await;
         {
             let slot = self.slot.lock();

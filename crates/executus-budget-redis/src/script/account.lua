@@ -1,3 +1,4 @@
+
 -- What stands in an account, in words; holds whose lease ran out are ended first.
 -- KEYS[3] the account. ARGV: 3 how long ended holds are remembered, in ms.
 local text = rare().text
@@ -5,7 +6,7 @@ local number = tonumber(meta[2]) or 0
 if due[1] then
   rare().reap_many()
   call('ZREM', LEASES, '')
-  number = save(ARGV[3])
+  number = save(ARGV[3])[2]
 end
 local a = call('HGETALL', KEYS[3])
 local fields, sums, windows, limits = {}, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, {}, nil

@@ -1,3 +1,4 @@
+
 -- A page of the live holds, in words. ARGV: 3 cursor, 4 how many, about.
 local page, text, list = call('ZSCAN', LEASES, ARGV[3], 'COUNT', ARGV[4]), rare().text, {}
 for n = 1, #page[2], 2 do

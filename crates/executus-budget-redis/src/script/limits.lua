@@ -1,30 +1,31 @@
+
 -- Sets the limits of an account, or those of all accounts that have none of their own.
--- KEYS[3] the account. ARGV: 3 its name after '-', or '' for the default; 4 the limits, or '' for
--- none of its own: `window,bucket_ms,buckets,t,r,c,n`, one after the other with `;`.
-local packed = {}
-for item in string.gmatch(ARGV[4], '[^;]+') do
-  local place = 0
-  for part in string.gmatch(item, '[^,]+') do
-    place = place + 1
-    packed[#packed + 1] = place == 1 and part or tonumber(part)
-  end
-end
+-- KEYS[3] the account. ARGV: 3 its name after '-', or '' for the default; 4 the limits in words, or
+-- '' for none of its own; 5 the same packed, as `account` reads them.
 if ARGV[3] == '' then
-  call('HSET', META, 'limits', ARGV[4], 'packed', cmsgpack.pack(packed))
+  call('HSET', META, 'limits', ARGV[4], 'packed', ARGV[5])
 else
-  local a = account(string.sub(ARGV[3], 2))
+  local a, before = account(string.sub(ARGV[3], 2)), nil
   -- A window that stays keeps its count; one that is no longer limited is forgotten.
-  local now_of = packed
-  if ARGV[4] == '' then now_of = meta[4] and cmsgpack.unpack(meta[4]) or {} end
-  local kept = {}
-  for n = 1, #now_of, 7 do kept[now_of[n]] = true end
+  before, a.limits = a.w or {}, ARGV[4] == '' and (meta[4] or '') or ARGV[5]
+  local ended = a.gone
+  rare().windows(a, nil)
+  a.gone = ended or {}
+  for _, w in pairs(a.w) do
+    for _, old in pairs(before) do
+      if old.name == w.name then
+        w[1], w[2], w[3], w[4] = old[1], old[2], old[3], old[4]
+        old.kept = true
+      end
+    end
+  end
   local gone = {}
   for _, field in ipairs(call('HKEYS', KEYS[3])) do
-    local window = string.match(field, '^b:([^:]+:%d+):%d+$')
-    if window and not kept[window] then gone[#gone + 1] = field end
-  end
-  for i in pairs(a.w or {}) do
-    if not kept[a.limits[i]] then a.w[i] = nil end
+    for _, old in pairs(before) do
+      if not old.kept and string.sub(field, 1, #old.name + 3) == 'b:' .. old.name .. ':' then
+        gone[#gone + 1] = field
+      end
+    end
   end
   a.dirty = true
   save('0')
@@ -32,7 +33,7 @@ else
   if ARGV[4] == '' then
     call('HDEL', KEYS[3], 'limits', 'packed')
   else
-    call('HSET', KEYS[3], 'limits', ARGV[4], 'packed', cmsgpack.pack(packed))
+    call('HSET', KEYS[3], 'limits', ARGV[4], 'packed', ARGV[5])
   end
 end
 return {'ok', call('HINCRBY', META, 'count', 1), epoch or ''}

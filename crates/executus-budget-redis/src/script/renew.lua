@@ -1,3 +1,4 @@
+
 -- Renews the leases of many holds, and ends those of the dead.
 -- ARGV: 3 lease in ms, 4 how long ended holds are remembered, in ms, then the holds.
 local renewed, over = {}, {}
@@ -15,4 +16,4 @@ if due[1] then rare().reap_many() end
 -- It works without memory: the first write is never refused, and after it nothing is.
 call('ZREM', LEASES, '')
 if #renewed > 0 then call('ZADD', LEASES, 'XX', unpack(renewed)) end
-return {'ok', save(ARGV[4]), epoch or '', over}
+return {'ok', save(ARGV[4])[2], epoch or '', over}
