@@ -8,6 +8,7 @@ mod conformance;
 mod erase;
 mod fault;
 mod guarantees;
+mod migration;
 mod notes;
 mod query;
 mod retain;
