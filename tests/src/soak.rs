@@ -1,5 +1,7 @@
 //! The long runs: each a function of a seed and a count, of which the tests take a slice of seconds.
 
+pub mod budget;
+pub mod bursts;
 pub mod crashes;
 pub mod faults;
 pub mod invocations;
@@ -94,9 +96,21 @@ pub const SOAKS: &[Soak] = &[
         run: network::soak,
     },
     Soak {
+        name: "bursts",
+        what: "10,000 requests at once, all dropped by a healthy server, so many times; then it dies",
+        count: 5,
+        run: bursts::soak,
+    },
+    Soak {
         name: "probes",
         what: "1,000 callers in 8 processes and a dead peer: one probe at a time reaches it",
         count: 400,
         run: probes::soak,
+    },
+    Soak {
+        name: "budget",
+        what: "8 processes of 125 reservers on one Redis for so many seconds: killed, stopped, cut off",
+        count: 60,
+        run: budget::soak,
     },
 ];

@@ -7,11 +7,18 @@
 
 use std::process::ExitCode;
 
-use executus_tests::soak::{Asked, SOAKS, probes};
+use executus_tests::soak::{Asked, SOAKS, budget, bursts, probes};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let name = args.next().unwrap_or_default();
+    if name == budget::WORKER {
+        let rest: Vec<String> = args.collect();
+        return budget::work(&rest);
+    }
+    if name == bursts::PROCESS {
+        return bursts::process();
+    }
     if name == probes::PROCESS {
         std::panic::set_hook(Box::new(|_| {}));
         return probes::process(&args.collect::<Vec<_>>());

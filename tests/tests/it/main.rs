@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod admission;
+mod budget;
+mod bursts;
 mod crashes;
 mod deadlines;
 mod invocations;

@@ -8,9 +8,11 @@ use std::process::ExitCode;
 
 mod audit;
 mod bare;
+mod budget;
 mod capability;
 mod child;
 mod figure;
+mod http;
 mod kernel;
 mod memory;
 
@@ -30,8 +32,14 @@ fn main() -> ExitCode {
     let names: Vec<&str> =
         args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
     let mut report = Report::new(json, &names);
-    let groups: [Group; 4] =
-        [kernel::measure, memory::measure, audit::measure, capability::measure];
+    let groups: [Group; 6] = [
+        kernel::measure,
+        memory::measure,
+        audit::measure,
+        capability::measure,
+        http::measure,
+        budget::measure,
+    ];
     for group in groups {
         if let Err(error) = group(&mut report) {
             figure::complain(&error);
