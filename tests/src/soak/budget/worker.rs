@@ -77,7 +77,7 @@ async fn reserve(budget: RedisBudget, mut dice: Rng, over: Arc<AtomicBool>) {
                 // It may be held: given back until that is certain.
                 while let Err(BudgetError::Unavailable { .. }) = budget.release(&hold).await {}
             }
-            Err(_) => sleep(Duration::from_millis(dice.u64(5..60))).await,
+            Err(_) => sleep(Duration::from_millis(dice.u64(50..300))).await,
         }
     }
 }
@@ -89,10 +89,10 @@ async fn spend(budget: &RedisBudget, hold: &HoldId, caller: &str, ask: u64, dice
         _ => dice.u64(..ask / 20),
     };
     say(&format!("I {} {caller} {spent}", hold.run));
-    sleep(Duration::from_millis(dice.u64(..40))).await;
+    sleep(Duration::from_millis(dice.u64(10..100))).await;
     // A charge that is refused or lost is settled all the same.
     let _ = budget.charge(hold, &hold.run, tokens(spent / 2)).await;
-    sleep(Duration::from_millis(dice.u64(..40))).await;
+    sleep(Duration::from_millis(dice.u64(10..100))).await;
     while let Err(error) = budget.settle(hold, tokens(spent)).await {
         if !matches!(error, BudgetError::Unavailable { .. }) {
             say(&format!("E {}: {error}", hold.run));
