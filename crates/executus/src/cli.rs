@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use executus_core::RunStatus;
 
+mod budget;
+
+pub(crate) use budget::{BudgetCommand, SetArgs};
+
 /// Runs agent work under control: every run ends, is recorded, and can be explained and replayed.
 #[derive(Debug, Parser)]
 #[command(name = "executus", version, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 ok, 1 error, 2 usage or bad file, 3 denied, \
-    4 budget exceeded, 124 timeout, 130 cancelled, 143 interrupted")]
+    4 refused or ended by the budget, 124 timeout, 130 cancelled, 143 interrupted")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -31,17 +35,21 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Feed a run's journal through the machine and compare every state with its record
     Replay(ReplayArgs),
+    /// Show and set what callers may spend, on the Redis that the configuration names
+    #[command(subcommand)]
+    Budget(BudgetCommand),
 }
 
 impl Command {
-    /// Where the command looks for runs.
-    pub(crate) const fn store_mut(&mut self) -> &mut StoreArgs {
-        match self {
+    /// Where the command looks for runs, if it does.
+    pub(crate) const fn store_mut(&mut self) -> Option<&mut StoreArgs> {
+        Some(match self {
             Self::Run(args) => &mut args.store,
             Self::Runs(args) => &mut args.store,
             Self::Explain(args) => &mut args.store,
             Self::Replay(args) => &mut args.store,
-        }
+            Self::Budget(_) => return None,
+        })
     }
 }
 

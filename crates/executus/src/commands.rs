@@ -1,5 +1,6 @@
 //! What the binary does, command by command.
 
+pub(crate) mod budget;
 pub(crate) mod explain;
 pub(crate) mod replay;
 pub(crate) mod run;

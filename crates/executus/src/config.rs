@@ -10,6 +10,10 @@ use serde::Deserialize;
 
 use crate::fault::Fault;
 
+mod budget;
+
+pub(crate) use budget::BudgetConfig;
+
 const NAME: &str = "executus.toml";
 /// A longer file is no configuration.
 const MAX_BYTES: u64 = 1 << 20;
@@ -22,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) db: Option<PathBuf>,
     /// Where tools may go over HTTP.
     pub(crate) http: HttpConfig,
+    /// What callers may spend.
+    pub(crate) budget: BudgetConfig,
 }
 
 /// Where requests of tools may go, and those to servers of tools.

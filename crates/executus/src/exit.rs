@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// A denial ended the run.
     Denied = 3,
-    /// The budget or a limit of tokens or cost ended the run.
+    /// The budget refused or ended the run, or a limit of tokens or cost did.
     BudgetExceeded = 4,
     /// A deadline passed.
     Timeout = 124,
@@ -32,6 +32,8 @@ impl Exit {
             RunStatus::Ok | RunStatus::DryRun => Self::Ok,
             RunStatus::Error => match &outcome.error {
                 Some(error) if error.kind == ErrorKind::Denied => Self::Denied,
+                // A budget that does not answer has refused.
+                Some(error) if error.kind == ErrorKind::Budget => Self::BudgetExceeded,
                 _ => Self::Error,
             },
             RunStatus::Timeout => Self::Timeout,
@@ -62,6 +64,7 @@ mod tests {
             (RunStatus::DryRun, None, 0),
             (RunStatus::Error, Some(ErrorKind::Failed), 1),
             (RunStatus::Error, Some(ErrorKind::Denied), 3),
+            (RunStatus::Error, Some(ErrorKind::Budget), 4),
             (RunStatus::BudgetExceeded, Some(ErrorKind::Budget), 4),
             (RunStatus::BudgetExceeded, Some(ErrorKind::TokenLimit), 4),
             (RunStatus::Timeout, Some(ErrorKind::Timeout), 124),

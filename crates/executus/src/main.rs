@@ -9,6 +9,8 @@ use crate::config::Config;
 use crate::exit::Exit;
 use crate::fault::Fault;
 
+mod amounts;
+mod budget;
 mod capabilities;
 mod cli;
 mod commands;
@@ -48,15 +50,19 @@ fn main() -> ExitCode {
 
 fn perform(mut cli: Cli) -> Result<Exit, Fault> {
     let config = Config::find(cli.config.as_deref())?;
-    let store = cli.command.store_mut();
-    store.db = store.db.take().or(config.db);
+    if let Some(store) = cli.command.store_mut() {
+        store.db = store.db.take().or(config.db);
+    }
     match &cli.command {
         Command::Run(args) => {
             let runtime = runtime()?;
-            let done = runtime.block_on(commands::run::run(args, &config.http));
+            let done = runtime.block_on(commands::run::run(args, &config.http, &config.budget));
             // Everything that was to be settled is; what still blocks a thread is not waited for.
             runtime.shutdown_background();
             done
+        }
+        Command::Budget(command) => {
+            runtime()?.block_on(commands::budget::run(command, &config.budget))
         }
         Command::Runs(args) => commands::runs::run(args),
         Command::Explain(args) => commands::explain::run(args),

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use executus_core::executor::StartError;
+use executus_core::port::Amounts;
 use executus_core::secret::{Secret, Secrets};
 use executus_core::{ErrorKind, Executor, Limits, Model, Outcome, RunRequest, Tool};
 use executus_models::Recording;
 use executus_playbook::{Body, Bound, Playbook, RunFile};
 use serde_json::{Value, json};
 
+use crate::amounts::millis;
+use crate::budget::{self, Spending};
 use crate::capabilities::Capabilities;
 use crate::cli::RunArgs;
-use crate::config::HttpConfig;
+use crate::config::{BudgetConfig, HttpConfig};
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::models::{self, Asking, Models};
@@ -32,14 +35,18 @@ const CLOSING: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the run cannot begin; nothing was executed then.
-pub(crate) async fn run(args: &RunArgs, http: &HttpConfig) -> Result<Exit, Fault> {
+pub(crate) async fn run(
+    args: &RunArgs,
+    http: &HttpConfig,
+    limited: &BudgetConfig,
+) -> Result<Exit, Fault> {
     let mut signals = Signals::catch()?;
     let file = load(args)?;
     #[expect(clippy::disallowed_methods, reason = "the host reads the environment, once")]
     let bound = file
         .bind(&args.inputs, &|name| std::env::var(name).ok())
         .map_err(|mistake| Fault::usage(format!("{}: {mistake}", args.file.display())))?;
-    let mut decider = Decider::of(args, &file)?;
+    let mut decider = Decider::of(args, &file, limited)?;
     let (tools, outside) = tools::of_file(&file, &bound, http)?;
     let tools = tools
         .and(std::mem::take(&mut decider.tools))
@@ -72,6 +79,8 @@ pub(crate) async fn run(args: &RunArgs, http: &HttpConfig) -> Result<Exit, Fault
 
     let (tools, guard) = capabilities.guard(tools, store.notes())?;
     let recording = decider.record(args, &file)?;
+    let reserve = decider.reserve(&file);
+    let spending = Spending::open(limited).await?;
     let mut request = RunRequest::new(decider.model)
         .subject(Arc::clone(&file.name))
         .name(Arc::clone(&file.name))
@@ -90,13 +99,21 @@ pub(crate) async fn run(args: &RunArgs, http: &HttpConfig) -> Result<Exit, Fault
     if let Some(run_id) = &args.run_id {
         request = request.run_id(run_id.clone());
     }
+    if let Some(reserve) = reserve {
+        request = request.reserve(reserve);
+    }
     let events = request.watch(EVENTS);
-    let executor = Executor::builder().audit(store.audit()).build();
+    let mut executor = Executor::builder().audit(store.audit());
+    if let Some(budget) = spending.port() {
+        executor = executor.budget(budget);
+    }
+    let executor = executor.build();
     let handle = executor.start(request).map_err(|error| not_started(&error))?;
     let watch = Watch::start(args.json, Some(events));
     let outcome = watch::follow(&executor, &handle, &mut signals, &watch).await;
     guard.close().await;
     outside.close().await;
+    let is_told = tokio::time::timeout(CLOSING, spending.close()).await.unwrap_or(false);
     let is_refused = outcome.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Audit)
         && outcome.stats.tally.steps == 0;
     if is_refused && let Some(stored) = earlier().await? {
@@ -112,7 +129,13 @@ pub(crate) async fn run(args: &RunArgs, http: &HttpConfig) -> Result<Exit, Fault
                 // What a run needs was durable when it settled.
                 tracing::warn!("the database took too long to close");
             }
+            if !is_told {
+                tracing::warn!("the budget was not told all that the run spent");
+            }
             watcher.end(&outcome);
+            if let Some(advice) = budget::advice(&outcome) {
+                output::note(advice);
+            }
             if let Some(incomplete) = incomplete {
                 output::note(&incomplete);
             }
@@ -162,7 +185,7 @@ struct Decider {
 }
 
 impl Decider {
-    fn of(args: &RunArgs, file: &Arc<RunFile>) -> Result<Self, Fault> {
+    fn of(args: &RunArgs, file: &Arc<RunFile>, limited: &BudgetConfig) -> Result<Self, Fault> {
         let named = |mistake: String| Fault::usage(format!("{}: {mistake}", args.file.display()));
         // A script that the file names lies beside it, one of the command line where we are.
         let beside = args.file.parent().unwrap_or(Path::new(""));
@@ -175,7 +198,7 @@ impl Decider {
             names: &names,
             folder,
             stream: !args.no_stream,
-            needs_prices: limits.max_cost_micros.is_some(),
+            needs_prices: limits.max_cost_micros.is_some() || limited.limits_cost(),
         };
         let models = models::of_names(file, asking).map_err(|fault| fault.at(place))?;
         match (&file.body, models) {
@@ -204,6 +227,17 @@ impl Decider {
             (Body::Agent(_), None) => Err(named("an agent needs a model".to_owned())
                 .help("name one with `model` in the file, or with --model")),
         }
+    }
+
+    /// What to reserve, where it is less than the limits allow: a playbook that asks no model
+    /// spends no tokens.
+    fn reserve(&self, file: &RunFile) -> Option<Amounts> {
+        let spends_time_alone = self.asked.is_none() && matches!(file.body, Body::Playbook(_));
+        spends_time_alone.then(|| Amounts {
+            runtime_ms: millis(self.limits.hard_timeout),
+            runs: 1,
+            ..Amounts::default()
+        })
     }
 
     /// Has the run written down, if that was asked for.

@@ -3,6 +3,7 @@
 
 mod agent;
 mod blocked;
+mod budget;
 mod capability;
 mod configuration;
 mod ending;
