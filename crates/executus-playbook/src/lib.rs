@@ -56,5 +56,5 @@ pub use source::MAX_FILE_BYTES;
 pub use step::{Arg, OnFailure, Pattern, StepDef, StepKind, Verify};
 pub use template::{Part, Template, Unbound};
 pub use timeouts::TimeoutsDef;
-pub use tool::{HttpMethod, ToolDef, ToolKind};
+pub use tool::{HttpMethod, McpEndpoint, NetworkDef, ToolDef, ToolKind};
 pub use value::{ParamType, value_text};

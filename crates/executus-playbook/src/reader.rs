@@ -257,6 +257,21 @@ impl<'a> Item<'a> {
         value
     }
 
+    /// A whole number from zero up to this one.
+    pub(crate) fn count(&self, reader: &mut Reader<'a>, most: u32) -> Option<u32> {
+        let expected = format!("a whole number from 0 to {most}");
+        let DeValue::Integer(integer) = self.value else {
+            self.mistyped(reader, expected);
+            return None;
+        };
+        let value = u32::from_str_radix(integer.as_str(), integer.radix());
+        let value = value.ok().filter(|value| *value <= most);
+        if value.is_none() {
+            reader.problem(self.at, format!("`{}` is {integer}", self.key), expected);
+        }
+        value
+    }
+
     pub(crate) fn table(&self, reader: &mut Reader<'a>, expected: &str) -> Option<&'a DeTable<'a>> {
         if let DeValue::Table(table) = self.value {
             return Some(table);

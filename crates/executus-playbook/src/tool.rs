@@ -10,8 +10,10 @@ use crate::fields::{check, schema};
 use crate::param::ParamDef;
 use crate::template::Template;
 
+mod network;
 mod read;
 
+pub use network::NetworkDef;
 pub(crate) use read::read_tools;
 
 /// A tool of a run file.
@@ -45,12 +47,52 @@ pub enum ToolKind {
         cwd: Option<Template>,
         /// The environment variables that are passed on, by name.
         env: Vec<String>,
+        /// What it reads; `None` for an empty input.
+        stdin: Option<Template>,
+        /// What it has to end by itself once it was asked to; `None` for the host's.
+        grace: Option<Duration>,
+        /// Whether what it started and left its group is ended with it.
+        end_strays: bool,
     },
     /// A request over HTTP.
     Http {
         /// The method.
         method: HttpMethod,
         /// The address. Arguments that it does not bind go to the query or to the body.
+        url: Template,
+        /// Header fields, in file order.
+        headers: Vec<(String, Template)>,
+        /// How many redirects are followed, one after the other.
+        follow_redirects: u32,
+        /// Where it may go beside where the host lets it.
+        allow: Vec<NetworkDef>,
+    },
+    /// A tool of a server of the Model Context Protocol.
+    Mcp {
+        /// The server. Tools with the same one share it.
+        server: McpEndpoint,
+        /// What the server calls the tool; `None` for the tool's own name.
+        tool: Option<String>,
+    },
+}
+
+/// How a server of the Model Context Protocol is reached. Its templates bind parameters of the run
+/// alone.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum McpEndpoint {
+    /// A child that speaks on its pipes, never through a shell.
+    Stdio {
+        /// The program and its arguments, at least one.
+        argv: Vec<Template>,
+        /// The working directory; `None` for the host's.
+        cwd: Option<Template>,
+        /// The environment variables that are passed on, by name.
+        env: Vec<String>,
+    },
+    /// An address that speaks streamable HTTP.
+    Http {
+        /// The address. It binds no sensitive parameter.
         url: Template,
         /// Header fields, in file order.
         headers: Vec<(String, Template)>,

@@ -28,7 +28,7 @@ fn a_playbook_reads_as_it_is_written() {
     let [log, wc] = file.tools.as_slice() else { panic!("{:?}", file.tools) };
     assert_eq!((log.effect, wc.effect), (Effect::ReadOnly, Effect::Once));
     assert_eq!(log.timeout, Some(Duration::from_secs(10)));
-    let ToolKind::Process { argv, cwd: None, env } = &log.kind else { panic!("{log:?}") };
+    let ToolKind::Process { argv, cwd: None, env, .. } = &log.kind else { panic!("{log:?}") };
     assert_eq!(argv[2], Template::parse("{repo}"));
     assert!(env.is_empty());
     assert_eq!(
@@ -107,7 +107,7 @@ fn an_agent_reads_too() {
     assert_eq!(file.models, ["openai:gpt-5-mini"]);
     let Body::Agent(agent) = &file.body else { panic!("{:?}", file.body) };
     assert_eq!(agent.prompt.to_string(), "Review {count} commits.");
-    let ToolKind::Http { method, url, headers } = &file.tools[0].kind else { panic!() };
+    let ToolKind::Http { method, url, headers, .. } = &file.tools[0].kind else { panic!() };
     assert_eq!((*method, headers.len()), (HttpMethod::Get, 1));
     let bindings = Bindings {
         args: &json!({"id": "a{count}"}),

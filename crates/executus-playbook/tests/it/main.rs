@@ -14,3 +14,4 @@ mod playbook;
 mod properties;
 mod structuring;
 mod support;
+mod tools;
