@@ -41,7 +41,8 @@ const LAST_WORD: Duration = Duration::from_millis(250);
 /// **Result**: the body of a 2xx as printable text, broken UTF-8 replaced, up to the limit, with a
 /// mark when there was more; as data too when it is JSON and complete. A body that is compressed is
 /// decoded first. Any other status is
-/// [`ToolError::Failed`] with the beginning of the body. Redirects are not followed.
+/// [`ToolError::Failed`] with the beginning of the body. Redirects are followed only as far as the
+/// builder says.
 ///
 /// **Repeating**: a call that is not read-only and no `GET` carries `idempotency-key`, the same
 /// whenever it is repeated. When a call of [`Effect::Once`] fails and the server can have seen it,
@@ -62,6 +63,7 @@ pub struct HttpTool {
     /// The secrets of the tool, also as they stand in a URL and in JSON.
     secrets: Secrets,
     max_body: usize,
+    redirects: u32,
     timeout: Option<Duration>,
 }
 
@@ -123,7 +125,7 @@ impl Tool for HttpTool {
                 NoTarget::Request(error) => answer::failed(&error, self.spec.effect),
             })
         })?;
-        let request = request.accept_compressed(true);
+        let request = request.accept_compressed(true).follow_redirects(self.redirects);
         let address = request.address();
         let left = context.time_left();
         let limit = self.timeout.map_or(left, |limit| limit.min(left));

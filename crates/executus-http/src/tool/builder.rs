@@ -33,6 +33,7 @@ impl HttpToolBuilder {
                 bound: BTreeMap::new(),
                 secrets: Secrets::default(),
                 max_body: MAX_BODY,
+                redirects: 0,
             },
         }
     }
@@ -84,6 +85,14 @@ impl HttpToolBuilder {
     #[must_use]
     pub const fn max_body(mut self, bytes: usize) -> Self {
         self.tool.max_body = bytes;
+        self
+    }
+
+    /// How many redirects are followed, one after the other; none without this. What is secret stays
+    /// with the server that the URL names, and each hop goes where the client lets it.
+    #[must_use]
+    pub const fn follow_redirects(mut self, most: u32) -> Self {
+        self.tool.redirects = most;
         self
     }
 
