@@ -1,5 +1,6 @@
 //! The capabilities of a run file: a kernel between its model and its tools.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -20,10 +21,10 @@ use executus_capability::{
 };
 use executus_core::digest::{Digest, Hasher};
 use executus_core::{Clock, Limits, Tool, Toolbox};
-use executus_playbook::RunFile;
 use executus_playbook::capability::{
     CapabilitiesDef, CapabilityDef, ModeDef, PolicyDef, PrincipalDef, SafetyDef, SensitivityDef,
 };
+use executus_playbook::{RunFile, ToolKind};
 
 use crate::cli::RunArgs;
 use crate::fault::Fault;
@@ -160,15 +161,14 @@ fn kernel(
     let clock = Clock::system();
     let mut registry = Registry::builder();
     let mut router = Router::new();
-    let mut drivers: Vec<Arc<str>> = Vec::new();
+    let mut drivers: BTreeMap<Arc<str>, bool> = BTreeMap::new();
     for (def, capability) in all {
         registry = registry.register(capability.clone()).map_err(refused)?;
         let names = def.drivers.iter().map(|tool| Arc::clone(&tool.name));
         router = router.route(capability.id.clone(), names.clone()).map_err(refused)?;
-        drivers.extend(names);
+        let has_data = def.drivers.iter().map(|tool| matches!(tool.kind, ToolKind::Mcp { .. }));
+        drivers.extend(names.zip(has_data));
     }
-    drivers.sort_unstable();
-    drivers.dedup();
     let authority = TokenAuthority::random(clock).map_err(refused)?;
     let attempt = def.policy.invoke_timeout.unwrap_or(KernelLimits::default().attempt);
     let mut builder = Kernel::builder(registry.build(), Arc::new(authority))
@@ -178,10 +178,11 @@ fn kernel(
         .log(Arc::new(Actions::new(audit.clone())))
         .clock(clock)
         .limits(KernelLimits { attempt, ..KernelLimits::default() });
-    for name in drivers {
+    for (name, has_data) in drivers {
         let tool = tools.get(&name).cloned();
         let tool = tool.ok_or_else(|| Fault::error(format!("there is no tool `{name}`")))?;
-        builder = builder.driver(Arc::new(ToolDriver::new(name, Arc::new(FileTool(tool)))));
+        builder =
+            builder.driver(Arc::new(ToolDriver::new(name, Arc::new(FileTool { tool, has_data }))));
     }
     builder.build().map_err(refused)
 }

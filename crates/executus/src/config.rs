@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
+use executus_http::{AddressPolicy, Network, NetworkError};
 use serde::Deserialize;
 
 use crate::fault::Fault;
@@ -19,6 +20,40 @@ const MAX_BYTES: u64 = 1 << 20;
 pub(crate) struct Config {
     /// The database of runs, from the file's folder on.
     pub(crate) db: Option<PathBuf>,
+    /// Where tools may go over HTTP.
+    pub(crate) http: HttpConfig,
+}
+
+/// Where requests of tools may go, and those to servers of tools.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct HttpConfig {
+    allow: Vec<Listed>,
+    deny: Vec<Listed>,
+    public_only: bool,
+}
+
+/// A network as the file writes it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+struct Listed(Network);
+
+impl TryFrom<String> for Listed {
+    type Error = NetworkError;
+
+    fn try_from(text: String) -> Result<Self, NetworkError> {
+        text.parse().map(Self)
+    }
+}
+
+impl HttpConfig {
+    /// The same as a client takes it. What is denied stays so, whatever a tool allows.
+    pub(crate) fn policy(&self) -> AddressPolicy {
+        let base =
+            if self.public_only { AddressPolicy::public() } else { AddressPolicy::private() };
+        let allowed = self.allow.iter().fold(base, |policy, Listed(net)| policy.allow(*net));
+        self.deny.iter().fold(allowed, |policy, Listed(net)| policy.deny(*net))
+    }
 }
 
 impl Config {
@@ -110,11 +145,29 @@ mod tests {
     }
 
     #[test]
+    fn networks_are_allowed_and_denied() {
+        let policy = |text: &str| Config::parse(text).unwrap().http.policy();
+        let goes = |policy: &AddressPolicy, ip: &str| policy.check(ip.parse().unwrap()).is_ok();
+        let all = policy("");
+        assert!(goes(&all, "10.0.0.1") && goes(&all, "127.0.0.1") && !goes(&all, "169.254.1.1"));
+        let public = policy("[http]\npublic_only = true\nallow = [\"10.1.0.0/16\"]");
+        assert!(
+            goes(&public, "9.9.9.9") && goes(&public, "10.1.0.1") && !goes(&public, "10.0.0.1")
+        );
+        let denied = policy("[http]\ndeny = [\"10.0.0.0/8\"]\nallow = [\"10.1.0.0/16\"]");
+        assert!(goes(&denied, "127.0.0.1") && !goes(&denied, "10.1.0.1"));
+    }
+
+    #[test]
     fn a_mistake_has_its_place() {
         for (text, place, part) in [
             ("db = 3", (1, 6), "invalid type"),
             ("\n dp = \"x\"", (2, 2), "unknown field `dp`, expected"),
             ("ä = [", (1, 1), ""),
+            ("[http]\nalow = []", (2, 1), "unknown field `alow`, expected"),
+            ("[http]\npublic_only = 1", (2, 15), "invalid type"),
+            ("[http]\ndeny = [\"::/0\", \"localhost\"]", (2, 17), "`localhost` is no network"),
+            ("[http]\nallow = \"::/0\"", (2, 9), "invalid type"),
         ] {
             let (at, message) = Config::parse(text).unwrap_err();
             assert!(message.contains(part), "{text:?}: {message}");

@@ -53,7 +53,7 @@ fn perform(mut cli: Cli) -> Result<Exit, Fault> {
     match &cli.command {
         Command::Run(args) => {
             let runtime = runtime()?;
-            let done = runtime.block_on(commands::run::run(args));
+            let done = runtime.block_on(commands::run::run(args, &config.http));
             // Everything that was to be settled is; what still blocks a thread is not waited for.
             runtime.shutdown_background();
             done

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::capabilities::Capabilities;
 use crate::cli::RunArgs;
+use crate::config::HttpConfig;
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::models::{self, Asking, Models};
@@ -31,7 +32,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the run cannot begin; nothing was executed then.
-pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
+pub(crate) async fn run(args: &RunArgs, http: &HttpConfig) -> Result<Exit, Fault> {
     let mut signals = Signals::catch()?;
     let file = load(args)?;
     #[expect(clippy::disallowed_methods, reason = "the host reads the environment, once")]
@@ -39,7 +40,8 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
         .bind(&args.inputs, &|name| std::env::var(name).ok())
         .map_err(|mistake| Fault::usage(format!("{}: {mistake}", args.file.display())))?;
     let mut decider = Decider::of(args, &file)?;
-    let tools = tools::of_file(&file, &bound)?
+    let (tools, outside) = tools::of_file(&file, &bound, http)?;
+    let tools = tools
         .and(std::mem::take(&mut decider.tools))
         .map_err(|error| Fault::usage(error.to_string()))?;
     let capabilities = Capabilities::of_file(args, &file)?;
@@ -94,6 +96,7 @@ pub(crate) async fn run(args: &RunArgs) -> Result<Exit, Fault> {
     let watch = Watch::start(args.json, Some(events));
     let outcome = watch::follow(&executor, &handle, &mut signals, &watch).await;
     guard.close().await;
+    outside.close().await;
     let is_refused = outcome.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Audit)
         && outcome.stats.tally.steps == 0;
     if is_refused && let Some(stored) = earlier().await? {

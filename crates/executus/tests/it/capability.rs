@@ -28,14 +28,14 @@ fn offered(request: &SeenRequest) -> Vec<&str> {
 }
 
 /// The actions that the calls of the run led to, in order.
-fn actions(scene: &Scene) -> Vec<String> {
+pub(crate) fn actions(scene: &Scene) -> Vec<String> {
     let explained = scene.explained();
     let ids = explained.records().iter().filter_map(|record| record.get("action_id"));
     ids.map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
 /// What `explain ACTION --json` says.
-fn explain(scene: &Scene, action: &str) -> Value {
+pub(crate) fn explain(scene: &Scene, action: &str) -> Value {
     scene.home.executus(&["explain", action, "--json"]).expect(0).last()["action"].clone()
 }
 

@@ -8,6 +8,7 @@ mod configuration;
 mod ending;
 mod examples;
 mod idempotency;
+mod outside;
 mod records;
 mod recovery;
 mod replay;
