@@ -166,7 +166,7 @@ mod tests {
             ("ä = [", (1, 1), ""),
             ("[http]\nalow = []", (2, 1), "unknown field `alow`, expected"),
             ("[http]\npublic_only = 1", (2, 15), "invalid type"),
-            ("[http]\ndeny = [\"::/0\", \"localhost\"]", (2, 17), "`localhost` is no network"),
+            ("[http]\ndeny = [\"::/0\", \"localhost\"]", (2, 8), "`localhost` is no network"),
             ("[http]\nallow = \"::/0\"", (2, 9), "invalid type"),
         ] {
             let (at, message) = Config::parse(text).unwrap_err();

@@ -51,9 +51,9 @@ fn results(home: &Home) -> Vec<String> {
     let explained = Explained(home.executus(&["explain", "r", "--json"]).expect(0).last());
     let mut calls = explained.calls();
     calls.sort_by_key(|call| (call["step"].as_u64(), call["call"].as_u64()));
-    let told = |call: &Value| match call["error"]["message"].as_str().or(call["error"].as_str()) {
-        Some(error) => format!("error: {error}"),
-        None => call["result"]["text"].as_str().unwrap().to_owned(),
+    let told = |call: &Value| match call["result"].as_str() {
+        Some(text) => text.to_owned(),
+        None => format!("error: {}", call["error"]),
     };
     calls.into_iter().map(told).collect()
 }

@@ -121,7 +121,7 @@ fn a_mistake_in_the_configuration_is_told_with_its_place() {
     book(&home, "http://127.0.0.1:1/", "");
     home.file("executus.toml", "[http]\nallow = [\"10.1.0.0/8\"]\n");
     let said = home.executus(&["run", "book.toml"]).expect(2);
-    let told = "executus.toml:2:10: `10.1.0.0/8` names an address inside its network";
+    let told = "executus.toml:2:9: `10.1.0.0/8` names an address inside its network";
     assert!(said.stderr.contains(told), "{}", said.stderr);
 }
 
