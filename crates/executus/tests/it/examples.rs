@@ -50,7 +50,10 @@ fn each_is_run_here() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["repo-report.toml", "reviewer.jsonl", "reviewer.toml", "site-check.toml"]);
+    assert_eq!(
+        names,
+        ["mcp-time.toml", "repo-report.toml", "reviewer.jsonl", "reviewer.toml", "site-check.toml"]
+    );
 }
 
 #[test]
@@ -226,4 +229,19 @@ fn no_site_is_said_to_be_none() {
     let file = example("site-check.toml");
     let said = home.executus(&["run", &file, "--input", &format!("base={base}")]).expect(1);
     assert!(said.stderr.contains("failed: ") && said.stderr.contains("connect"), "{}", said.stderr);
+}
+
+#[test]
+fn the_time_is_told_by_a_server() {
+    let home = Home::new();
+    let server = format!("server={}", crate::outside::program("time"));
+    let args = ["run", &example("mcp-time.toml"), "--input", &server, "--input", "time=17:30"];
+    let said = home.executus(&[&args[..], &["--run-id", "r"]].concat()).expect(0);
+    assert!(said.stdout.starts_with("17:30 in UTC is, in Asia/Tokyo:\n"), "{}", said.stdout);
+    assert!(said.stdout.contains("T02:30:00+09:00"), "{}", said.stdout);
+    let names: Vec<_> = calls(&home).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["convert_time", "now"]);
+    let nowhere = [&args[..], &["--input", "there=Nowhere/Land"]].concat();
+    let said = home.executus(&nowhere).expect(1);
+    assert!(said.stderr.contains("cannot be told in Nowhere/Land"), "{}", said.stderr);
 }
