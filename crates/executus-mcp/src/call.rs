@@ -33,7 +33,8 @@ impl Call<'_> {
                 |error: &McpError| !error.is_open() || !matches!(self.effect, Effect::Once);
             match self.attempt(server, &sent, &session).await {
                 Err(error) if matches!(error, McpError::Lost { .. }) && harmless(&error) => {
-                    tracing::debug!(server = &*server.name, self.tool, %error, "called again");
+                    // Not the error: it has what the server said.
+                    tracing::debug!(server = &*server.name, self.tool, "called again");
                     self.attempt(server, &sent, &session).await
                 }
                 first => first,

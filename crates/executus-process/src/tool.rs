@@ -112,7 +112,14 @@ impl Tool for ProcessTool {
         let mut running = Running::start(self.child(args)?)?;
         let _no_line = running.next_line(context.cancellation().cancelled()).await;
         let ending = running.finish();
-        tracing::debug!(tool = %self.spec.name, outcome = ?ending.outcome, "child ended");
+        let tool = &*self.spec.name;
+        // What it wrote is for the run, which knows what of it nobody is to see.
+        match &ending.outcome {
+            Ok(status) | Err(ProcessError::Exit { status, .. }) => {
+                tracing::debug!(tool, %status, "child ended");
+            }
+            Err(error) => tracing::debug!(tool, status = error.status(), "child failed"),
+        }
         Ok(output(ending)?)
     }
 }

@@ -151,10 +151,11 @@ impl Watch {
             (None, None) => "it closed its output, and could not be ended".to_owned(),
         };
         let message = match self.stderr.complaint() {
-            silent if silent.is_empty() => how,
+            silent if silent.is_empty() => how.clone(),
             said => format!("{how}: {said}"),
         };
-        tracing::debug!(server = &*self.server, message, "server ended");
+        // What it said is for who asked it: it may hold what no log is to have.
+        tracing::debug!(server = &*self.server, how, "server ended");
         self.fault.set(Why::Gone(message));
         drop(self.ended);
     }

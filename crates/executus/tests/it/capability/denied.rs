@@ -1,5 +1,7 @@
 //! What a policy refuses: bounded for the model, on record, and the end of a run if it is to be.
 
+use std::path::Path;
+
 use executus_testkit::provider::Answer;
 use serde_json::json;
 
@@ -111,15 +113,40 @@ fn nobody_knows_an_action_that_was_not() {
     assert!(said.stdout.is_empty());
 }
 
+/// The schema before there were actions.
+const FIRST: &str = include_str!("../../../../executus-audit-sqlite/tests/it/migration/v1.sql");
+
+/// Writes the runs of a database into one of the first version, in its place.
+fn as_the_first_version_kept_it(path: &Path) {
+    let old = path.with_extension("old");
+    let db = rusqlite::Connection::open(&old).unwrap();
+    db.execute_batch(FIRST).unwrap();
+    db.execute("ATTACH ?1 AS kept", [path.to_str().unwrap()]).unwrap();
+    for table in ["runs", "records"] {
+        let names = "SELECT group_concat(name) FROM pragma_table_info(?1, 'main')";
+        let names: String = db.query_row(names, [table], |row| row.get(0)).unwrap();
+        let copy = format!("INSERT INTO main.{table} ({names}) SELECT {names} FROM kept.{table}");
+        db.execute_batch(&copy).unwrap();
+    }
+    let id: i32 = db.pragma_query_value(Some("kept"), "application_id", |row| row.get(0)).unwrap();
+    db.execute_batch("DETACH kept").unwrap();
+    db.pragma_update(None, "journal_mode", "WAL").unwrap();
+    db.pragma_update(None, "application_id", id).unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    drop(db);
+    for suffix in ["db-wal", "db-shm"] {
+        let _none = std::fs::remove_file(path.with_extension(suffix));
+    }
+    std::fs::rename(old, path).unwrap();
+}
+
 /// A file from before there were actions is brought up to date by whoever looks into it.
 #[test]
 fn an_older_database_is_read() {
     let scene = Scene::new(Way::STREAM, script());
     agent(&scene, "");
     scene.run(&[]).expect(0);
-    let db = rusqlite::Connection::open(scene.home.db()).unwrap();
-    db.execute_batch("DROP TABLE notes; PRAGMA user_version = 1").unwrap();
-    drop(db);
+    as_the_first_version_kept_it(&scene.home.db());
     let explained = scene.explained();
     assert_eq!(explained.run()["status"], "ok");
     assert!(actions(&scene).is_empty());

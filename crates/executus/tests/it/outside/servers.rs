@@ -156,6 +156,7 @@ fn an_agent_calls_tools_and_the_server_gets_no_secret() {
         .run_command(&["--json"])
         .env("HOST_API_KEY", format!("{CANARY}-of-the-host"))
         .env("LET_IN_TOKEN", format!("{CANARY}-let-in"))
+        .env("EXECUTUS_LOG", "trace")
         .output()
         .unwrap();
     assert!(said.status.success(), "{said:?}");
@@ -169,7 +170,10 @@ fn an_agent_calls_tools_and_the_server_gets_no_secret() {
     );
     assert!(!results[2].contains("HOST_API_KEY"), "{results:?}");
     let kept = scene.home.executus(&["explain", "r", "--json"]).expect(0).stdout;
-    assert!(!kept.contains(CANARY) && !String::from_utf8_lossy(&said.stdout).contains(CANARY));
+    for text in [kept.as_bytes(), &said.stdout, &said.stderr] {
+        let text = String::from_utf8_lossy(text);
+        assert!(!text.contains(CANARY), "{text}");
+    }
     // One server for all of them.
     assert_eq!(notes(&scene.home).lines().count(), 1);
     scene.replays();
