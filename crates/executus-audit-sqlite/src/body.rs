@@ -8,6 +8,8 @@
 //! | `attempted` | `model`, `error` (a text), `usage` |
 //! | `decided` | `text`, `calls` (each `id`, `name`, `args`, and `broken` where they could not be read), `usage`, `model`, and `cut` where the text is not whole |
 //! | `undecided` | `error` |
+//! | `asked` | `tool`, `args`, `until` |
+//! | `answered` | `tool`, `approved`, `by`, `reason`, `given_at` |
 //! | `started` | `tool`, `args` |
 //! | `acted` | `tool`, `args`, one of `result` (`text`, `data`, `artifacts`), `error` (`kind`, `message`, `retryable`) and `unknown` (true), `duration_ms` |
 //! | `steered` | `source`, `text` |
@@ -62,6 +64,20 @@ pub(crate) fn write(
         Fact::Undecided { error, .. } => {
             json(&Body { error: Some(Failure::of_run(error)), ..Body::default() })
         }
+        Fact::Asked { call: at, until, .. } => json(&Body {
+            tool: call(*at).map(|call| Text(&call.name)),
+            args: call(*at).map(|call| Scrubbed(&call.args)),
+            until: Some(until.as_micros()),
+            ..Body::default()
+        }),
+        Fact::Answered(answer) => json(&Body {
+            tool: call(answer.call).map(|call| Text(&call.name)),
+            approved: Some(answer.approved),
+            by: Some(Text(&answer.by)),
+            reason: answer.reason.as_deref().map(Text),
+            given_at: Some(answer.given_at.as_micros()),
+            ..Body::default()
+        }),
         Fact::Started { call: at, .. } => json(&Body {
             tool: call(*at).map(|call| Text(&call.name)),
             args: call(*at).map(|call| Scrubbed(&call.args)),
@@ -147,6 +163,16 @@ struct Body<'a> {
     result: Option<ResultBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given_at: Option<i64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     unknown: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

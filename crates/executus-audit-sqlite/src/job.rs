@@ -12,7 +12,7 @@ use executus_sqlite::{Job, StoreError};
 use tokio::sync::oneshot;
 
 use crate::chain::entry::Entry;
-use crate::chain::row::{self as chained, StartSays};
+use crate::chain::row::{self as chained, Salt, StartSays};
 use crate::erase::{Erase, Erased};
 use crate::error::audit_error;
 use crate::note::NewNote;
@@ -50,6 +50,7 @@ pub(crate) struct Start {
 #[derive(Default)]
 pub(crate) struct Started {
     pub(crate) run: i64,
+    pub(crate) salt: Salt,
     pub(crate) last_seq: u64,
     pub(crate) reply: Option<Arc<Reply>>,
 }
@@ -132,19 +133,19 @@ impl Start {
             started_at: spec.started_at.as_micros(),
         };
         group.link.push(Entry::Opened { run }, &start.digest(&says.digest(&salt)));
-        Ok(Started { run, ..Started::default() })
+        Ok(Started { run, salt, ..Started::default() })
     }
 
     fn resume(&self, group: &mut Group<'_>, run: i64) -> rusqlite::Result<Started> {
         let connection = group.connection;
-        let attempt = connection
+        let (attempt, salt) = connection
             .prepare_cached(
                 "UPDATE runs SET attempt = max(attempt, ?2), status = NULL, ended_at = NULL,
                    output = NULL, error = NULL, stats = NULL, artifacts = NULL,
                    salt = coalesce(salt, randomblob(16))
-                 WHERE id = ?1 AND closed = 0 RETURNING attempt",
+                 WHERE id = ?1 AND closed = 0 RETURNING attempt, salt",
             )?
-            .query_row(params![run, self.attempt], |row| row.get(0))?;
+            .query_row(params![run, self.attempt], |row| Ok((row.get(0)?, row.get(1)?)))?;
         group.link.push(Entry::Resumed { run }, &chained::resumed(run, attempt));
         let last_seq: i64 = connection
             .prepare_cached("SELECT coalesce(max(seq), 0) FROM records WHERE run = ?1")?
@@ -160,7 +161,7 @@ impl Start {
             Some(Fact::Decided(decided)) => Some(decided.reply),
             _ => None,
         };
-        Ok(Started { run, last_seq: last_seq.cast_unsigned(), reply })
+        Ok(Started { run, salt, last_seq: last_seq.cast_unsigned(), reply })
     }
 
     fn settle(self, result: Result<(), StoreError>, answer: Answer<Started>) {

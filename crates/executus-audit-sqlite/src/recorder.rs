@@ -10,6 +10,7 @@ use executus_core::{Outcome, Record, Timestamp};
 use executus_sqlite::StoreError;
 
 use crate::audit::{SqliteAudit, unfit};
+use crate::chain::row::Salt;
 use crate::error::audit_error;
 use crate::job::{Started, Work};
 use crate::outcome::End;
@@ -22,6 +23,7 @@ pub(crate) struct SqliteRecorder {
     seat: Seat,
     ack: Arc<Ack>,
     run: i64,
+    salt: Salt,
     last_seq: u64,
     /// How many rows were put into the queue.
     given: AtomicU64,
@@ -49,6 +51,7 @@ impl SqliteRecorder {
             seat,
             ack: Arc::default(),
             run: started.run,
+            salt: started.salt,
             last_seq: started.last_seq,
             given: AtomicU64::new(0),
             last_at: AtomicI64::new(at.as_micros()),
@@ -108,8 +111,9 @@ impl Recorder for SqliteRecorder {
         if gap || seq == 0 || i64::try_from(seq).is_err() {
             return conflict(format!("record {seq} where {next} comes next"));
         }
-        let row = Row::new(self.run, Arc::clone(&self.ack), record, head.reply.as_deref())
-            .map_err(unfit)?;
+        let run = (self.run, self.salt);
+        let row = Row::new(run, Arc::clone(&self.ack), record, head.reply.as_deref());
+        let row = row.map_err(unfit)?;
         self.push(Work::Row(row))?;
         self.given.fetch_add(1, Ordering::Relaxed);
         self.last_at.store(record.at.as_micros(), Ordering::Relaxed);

@@ -83,6 +83,10 @@ pub(crate) struct Row {
     body_at: usize,
     digest: Digest,
     state: Digest,
+    /// The run's, as it was when its life started.
+    salt: Salt,
+    /// The digest of the row, for the chain. Made here: the writer thread has enough to do.
+    chained: Digest,
 }
 
 thread_local! {
@@ -96,7 +100,7 @@ const KEPT: usize = 64 << 10;
 impl Row {
     /// Renders a record, on the thread of the run.
     pub(crate) fn new(
-        run: i64,
+        (run, salt): (i64, Salt),
         ack: Arc<Ack>,
         record: &Record,
         reply: Option<&Reply>,
@@ -110,19 +114,31 @@ impl Row {
         let (text, body_at) = texts?;
         let mut hasher = Hasher::new();
         hasher.text(&text[..body_at]);
+        let digest = hasher.finish();
+        let (seq, at) = (record.seq.cast_signed(), record.at.as_micros());
+        let (step, call, kind) = (record.key.step, record.key.call, record.fact.kind());
+        let says = chained::RecordSays {
+            body: &text[body_at..],
+            args: record.key.args.as_ref(),
+            fact: &digest,
+            state: &record.state,
+        };
+        let row = chained::Record { run, seq, at, step, call, kind };
         Ok(Self {
             ack,
             run,
-            seq: record.seq.cast_signed(),
-            at: record.at.as_micros(),
-            step: record.key.step,
-            call: record.key.call,
+            seq,
+            at,
+            step,
+            call,
             args: record.key.args,
-            kind: record.fact.kind(),
+            kind,
+            chained: row.digest(&says.digest(&salt, seq)),
             text,
             body_at,
-            digest: hasher.finish(),
+            digest,
             state: record.state,
+            salt,
         })
     }
 
@@ -135,11 +151,11 @@ impl Row {
         if self.ack.failure().is_some() {
             return Ok(());
         }
-        let Some(salt) = group.salt(self.run)? else {
+        if group.salt(self.run)? != Some(self.salt) {
             let message = "the run was erased or dropped".into();
             self.ack.fail(AuditError::Conflict { message });
             return Ok(());
-        };
+        }
         let connection = group.connection;
         let (fact, body) = self.text.split_at(self.body_at);
         let insert = prepared(
@@ -169,17 +185,7 @@ impl Row {
             "INSERT INTO journal (run, seq, fact) VALUES (?1, ?2, ?3)",
         )?;
         insert.execute(params![self.run, self.seq, fact])?;
-        let (args, fact, state) = (self.args.as_ref(), &self.digest, &self.state);
-        let says = chained::RecordSays { body, args, fact, state }.digest(&salt, self.seq);
-        let row = chained::Record {
-            run: self.run,
-            seq: self.seq,
-            at: self.at,
-            step: self.step,
-            call: self.call,
-            kind: self.kind,
-        };
-        group.link.push(Entry::Record { run: self.run, seq: self.seq }, &row.digest(&says));
+        group.link.push(Entry::Record { run: self.run, seq: self.seq }, &self.chained);
         Ok(())
     }
 

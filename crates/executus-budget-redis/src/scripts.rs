@@ -3,6 +3,8 @@
 
 use executus_redis::Script;
 
+const OPEN: &str = include_str!("script/open.lua");
+const THIS: &str = include_str!("script/this.lua");
 const BOOK: &str = include_str!("script/book.lua");
 const HOLD: &str = include_str!("script/hold.lua");
 const COVER: &str = include_str!("script/cover.lua");
@@ -28,16 +30,30 @@ pub(crate) struct Scripts {
 
 impl Scripts {
     pub(crate) fn new() -> Self {
-        let reserve = [BOOK, NO_LINE, HOLD, COVER, include_str!("script/reserve.lua")];
-        let charge = [BOOK, CHARGED_LINE, HOLD, COVER, include_str!("script/charge.lua")];
-        let settle = [BOOK, OWN_LINE, HOLD, END, include_str!("script/settle.lua")];
-        let release = [BOOK, NO_LINE, HOLD, END, include_str!("script/release.lua")];
-        let of = |source: &str| Script::of_parts(&[BOOK, source]);
+        let reserve = include_str!("script/reserve.lua");
+        let charge = include_str!("script/charge.lua");
+        let settle = include_str!("script/settle.lua");
+        let release = include_str!("script/release.lua");
+        // What is read; the most common case, alone; all the others.
+        let reserve = [
+            [OPEN, NO_LINE, THIS, include_str!("script/reserve_plain.lua")],
+            [BOOK, HOLD, COVER, reserve],
+        ];
+        let charge = [
+            [OPEN, CHARGED_LINE, THIS, include_str!("script/charge_plain.lua")],
+            [BOOK, HOLD, COVER, charge],
+        ];
+        let settle = [
+            [OPEN, OWN_LINE, THIS, include_str!("script/settle_plain.lua")],
+            [BOOK, HOLD, END, settle],
+        ];
+        let release = [[OPEN, NO_LINE, THIS, ""], [BOOK, HOLD, END, release]];
+        let of = |source: &str| Script::of_parts(&[OPEN, BOOK, source]);
         Self {
-            reserve: Script::of_parts(&reserve),
-            charge: Script::of_parts(&charge),
-            settle: Script::of_parts(&settle),
-            release: Script::of_parts(&release),
+            reserve: Script::of_parts(&reserve.concat()),
+            charge: Script::of_parts(&charge.concat()),
+            settle: Script::of_parts(&settle.concat()),
+            release: Script::of_parts(&release.concat()),
             renew: of(include_str!("script/renew.lua")),
             account: of(include_str!("script/account.lua")),
             limits: of(include_str!("script/limits.lua")),

@@ -45,5 +45,7 @@ pub use spec::{Brief, Limits, RunSpec};
 pub use status::{ErrorKind, Outcome, RunError, RunStatus, Stats, Tally};
 pub use template::Template;
 pub use time::{Clock, Timestamp};
-pub use tool::{Effect, Tool, ToolContext, ToolError, ToolOutput, ToolSpec, Toolbox};
+pub use tool::{
+    ApprovalLimit, Effect, Tool, ToolContext, ToolError, ToolOutput, ToolSpec, Toolbox,
+};
 pub use transcript::{Call, Entry, Reply, Transcript, Usage};

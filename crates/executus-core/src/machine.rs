@@ -5,6 +5,7 @@
 //! reaches the same state, which [`Digester`] proves. This module knows no port, no model and no
 //! time but the timestamps in facts.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -22,6 +23,7 @@ mod approval;
 mod digester;
 mod replay;
 
+use approval::Approvals;
 pub use approval::{Approval, Verdict};
 pub use digester::Digester;
 pub use replay::{ReplayError, replay};
@@ -43,13 +45,11 @@ pub enum Next {
         /// The step, from 1.
         step: u32,
     },
-    /// Nothing can be done before somebody approves a call of this step, or its time is over; the
-    /// answer is [`Fact::Answered`].
+    /// Nothing can be done before somebody approves a call of this step, or its time is over, see
+    /// [`Run::waits`]; the answer is [`Fact::Answered`].
     Wait {
         /// The step, from 1.
         step: u32,
-        /// When the first of the calls that wait is denied for want of an answer.
-        until: Timestamp,
     },
     /// Perform a phase of settling; the answer is [`Fact::Settled`].
     Settle(Phase),
@@ -97,11 +97,11 @@ struct State {
     attempt: u32,
     deadline: Timestamp,
     step: u32,
-    /// Where the newest reply stands in the transcript.
-    reply: Option<usize>,
+    /// Where the newest reply stands in the transcript, counted from 1.
+    reply: Option<NonZeroUsize>,
     open: Vec<OpenCall>,
     /// What calls of the step were asked for, in call order.
-    approvals: Vec<Approval>,
+    approvals: Approvals,
     transcript: Transcript,
     tally: Tally,
     /// The size of the transcript in bytes, as [`Limits`](crate::Limits) count it.
@@ -162,7 +162,7 @@ impl Run {
             step: 0,
             reply: None,
             open: Vec::new(),
-            approvals: Vec::new(),
+            approvals: Approvals::default(),
             transcript: Transcript::default(),
             tally: Tally::default(),
             history: 0,
@@ -246,7 +246,7 @@ impl Run {
     /// The newest reply.
     #[must_use]
     pub fn reply(&self) -> Option<&Arc<Reply>> {
-        match self.state.transcript.entries().get(self.state.reply?)? {
+        match self.state.transcript.entries().get(self.state.reply?.get() - 1)? {
             Entry::Reply(reply) => Some(reply),
             Entry::Result(_) | Entry::Steer(_) => None,
         }

@@ -11,11 +11,13 @@ use thiserror::Error;
 
 use crate::transcript::Artifact;
 
+mod approval;
 mod context;
 mod run_status;
 #[cfg(feature = "schema")]
 mod typed;
 
+pub use approval::ApprovalLimit;
 pub use context::ToolContext;
 pub use run_status::RunStatusTool;
 #[cfg(feature = "schema")]
@@ -61,16 +63,13 @@ pub struct ToolSpec {
     pub timeout: Option<Duration>,
     /// It blocks its thread: it runs on the blocking pool, where it may outlive a cancel.
     pub blocking: bool,
-    /// Somebody has to approve each call within this long; `None`: nobody has to. Meanwhile the run
+    /// Somebody has to approve each call within this time; `None`: nobody has to. Meanwhile the run
     /// is kept, not performed; see [`RunRequest::answers`](crate::RunRequest::answers).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub approval: Option<Duration>,
+    pub approval: Option<ApprovalLimit>,
 }
 
 impl ToolSpec {
-    /// How long an approval may take where nobody says otherwise: a day.
-    pub const APPROVAL_LIMIT: Duration = Duration::from_secs(86_400);
-
     /// A tool without arguments, to be performed once.
     pub fn new(name: impl Into<Arc<str>>, description: impl Into<Arc<str>>) -> Self {
         Self {
@@ -105,9 +104,9 @@ impl ToolSpec {
         self
     }
 
-    /// To be approved by somebody, each call within this long; after it the call is denied.
+    /// To be approved by somebody, each call within this time; after it the call is denied.
     #[must_use]
-    pub const fn approval(mut self, within: Duration) -> Self {
+    pub const fn approval(mut self, within: ApprovalLimit) -> Self {
         self.approval = Some(within);
         self
     }

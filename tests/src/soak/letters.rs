@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use executus_core::record::{Attempt, Decided, Gate, Stop};
+use executus_core::machine::{Approval, Verdict};
+use executus_core::record::{Answer, Attempt, Decided, Gate, Stop};
 use executus_core::transcript::{Acted, CallOutcome, Steer};
 use executus_core::{
     Effect, ErrorKind, Fact, Next, Phase, Reply, Run, RunError, RunStatus, Timestamp, ToolError,
@@ -34,6 +35,16 @@ pub(super) enum Letter {
     Undecided,
     /// An attempt that failed and used something.
     Attempted,
+    /// A call that awaits approval.
+    Ask {
+        call: u32,
+    },
+    /// What is said to it; late, it denies.
+    Say {
+        call: u32,
+        approved: bool,
+        late: bool,
+    },
     Start {
         call: u32,
     },
@@ -62,6 +73,10 @@ pub(super) fn alphabet() -> Vec<Letter> {
     letters.push(Letter::Decide { calls: 1, late: true });
     letters.extend([Letter::Costly, Letter::Stale, Letter::Misfit, Letter::Undecided]);
     letters.push(Letter::Attempted);
+    letters.extend((0..2).map(|call| Letter::Ask { call }));
+    for (call, approved, late) in [(0, true, false), (0, false, false), (1, true, true)] {
+        letters.push(Letter::Say { call, approved, late });
+    }
     letters.extend((0..3).map(|call| Letter::Start { call }));
     letters.extend((0..3).map(|call| Letter::Answer { call, late: false }));
     letters.extend([Letter::Answer { call: 0, late: true }, Letter::Foreign, Letter::Steer]);
@@ -105,6 +120,10 @@ impl Letter {
                 error: "away".into(),
                 usage: Usage { input_tokens: 1, ..Usage::default() },
             })),
+            Self::Ask { call } => {
+                Fact::Asked { step: run.step(), call, until: run.last_at().after(HOUR) }
+            }
+            Self::Say { call, approved, late } => said(run, call, approved, late),
             Self::Start { call } => Fact::Started { step: run.step(), call },
             Self::Answer { call, .. } => Self::answer(run, call),
             Self::Foreign => acted(next, 0, CallOutcome::Unknown),
@@ -118,9 +137,13 @@ impl Letter {
         }
     }
 
-    /// How a call ends: each in another way.
+    /// How a call ends: each in another way, one that was not approved as it must.
     pub(super) fn answer(run: &Run, call: u32) -> Fact {
+        let verdict = run.approval(call).and_then(Approval::verdict);
         let outcome = match call {
+            _ if matches!(verdict, Some(Verdict::Denied | Verdict::Expired)) => {
+                CallOutcome::Failed(ToolError::failed("not approved"))
+            }
             0 => CallOutcome::Output(ToolOutput::text("found")),
             1 => CallOutcome::Failed(ToolError::failed("nothing there")),
             _ => CallOutcome::Failed(ToolError::Denied {
@@ -148,6 +171,16 @@ fn acted(step: u32, call: u32, outcome: CallOutcome) -> Fact {
     Fact::Acted(Arc::new(Acted { step, call, id, name, outcome, duration_ms: 1 }))
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn said(run: &Run, call: u32, approved: bool, late: bool) -> Fact {
+    let until = run.approval(call).map_or(run.last_at(), |approval| approval.until);
+    let at = if late { until.after(TICK) } else { until };
+    let by = if late { "" } else { "ann" };
+    let answer = Answer { approved, ..Answer::yes(run.step(), call, by) };
+    Fact::Answered(Arc::new(answer.at(at)))
+}
+
 fn stop(status: RunStatus, kind: ErrorKind) -> Stop {
     Stop { status, error: Some(RunError::new(kind, "so it was asked")) }
 }
@@ -167,12 +200,15 @@ pub(super) enum Policy {
     OneCall,
     /// The model asks for calls for ever.
     Busy,
+    /// Every call has to be approved, and is or is not.
+    Asking,
     /// Whatever can be refused is.
     Badly,
 }
 
 impl Policy {
-    pub(super) const ALL: [Self; 4] = [Self::Well, Self::OneCall, Self::Busy, Self::Badly];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Well, Self::OneCall, Self::Busy, Self::Asking, Self::Badly];
 
     /// The answer to the plan; `None` when the run is over.
     pub(super) fn answer(self, run: &Run) -> Option<(Timestamp, Fact)> {
@@ -184,16 +220,36 @@ impl Policy {
             Next::Decide { step } => match self {
                 Self::Well => Letter::Decide { calls: 0, late: false },
                 Self::OneCall => Letter::Decide { calls: u32::from(step == 1), late: false },
-                Self::Busy => Letter::Decide { calls: 2, late: false },
+                Self::Busy | Self::Asking => Letter::Decide { calls: 2, late: false },
                 Self::Badly => Letter::Undecided,
             },
             Next::Act { .. } => {
-                let call = run.open().iter().position(|open| open.answer.is_none())?;
-                Letter::Answer { call: u32::try_from(call).ok()?, late: false }
+                let mut calls = (0_u32..).zip(run.open()).filter(|(_, open)| open.answer.is_none());
+                let to_ask = calls.clone().find(|(call, open)| {
+                    matches!(self, Self::Asking) && !open.started && run.approval(*call).is_none()
+                });
+                match to_ask {
+                    Some((call, _)) => Letter::Ask { call },
+                    None => {
+                        let (call, _) = calls.find(|(call, _)| !waits(run, *call))?;
+                        Letter::Answer { call, late: false }
+                    }
+                }
+            }
+            Next::Wait { .. } => {
+                let waiting = run.approvals().iter().find(|approval| waits(run, approval.call))?;
+                let call = waiting.call;
+                let approved = call == 0 && !matches!(self, Self::Badly);
+                Letter::Say { call, approved, late: matches!(self, Self::OneCall) }
             }
             Next::Settle(phase) => Letter::Settle(phase),
             Next::Done => return None,
         };
         Some(letter.fact(run))
     }
+}
+
+/// Whether a call awaits approval.
+pub(super) fn waits(run: &Run, call: u32) -> bool {
+    run.approval(call).is_some_and(|approval| approval.answer.is_none())
 }

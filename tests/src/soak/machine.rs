@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use executus_core::digest::Digest;
-use executus_core::machine::{Digester, replay};
+use executus_core::machine::{Digester, Verdict, replay};
 use executus_core::record::Gate;
+use executus_core::transcript::CallOutcome;
 use executus_core::{Fact, Key, Next, Phase, Record, Run, RunId, RunSpec, RunStatus};
 use executus_testkit::sample;
 
-use super::letters::{Letter, Policy, alphabet};
+use super::letters::{Letter, Policy, alphabet, waits};
 use super::{Asked, Report};
 
 /// What a walk met.
@@ -214,12 +215,25 @@ impl<'a> Walk<'a> {
             }
             Fact::Undecided { step, .. } => plan == Next::Decide { step: *step },
             Fact::Attempted(attempt) => plan == Next::Decide { step: attempt.step },
+            Fact::Asked { step, call, .. } => {
+                let begun = run.open().get(*call as usize).is_some_and(|open| open.started);
+                let fresh = run.approval(*call).is_none() && unanswered(*call) && !begun;
+                plan == Next::Act { step: *step } && fresh
+            }
+            Fact::Answered(answer) => {
+                let acts = matches!(plan, Next::Act { .. } | Next::Wait { .. });
+                acts && answer.step == run.step() && waits(run, answer.call)
+            }
             Fact::Started { step, call } => {
                 let begun = run.open().get(*call as usize).is_some_and(|open| open.started);
-                plan == Next::Act { step: *step } && unanswered(*call) && !begun
+                let free = unanswered(*call) && !begun && self.is_free(*call);
+                plan == Next::Act { step: *step } && free
             }
             Fact::Acted(acted) => {
-                self.settled.is_empty() && acted.step == run.step() && unanswered(acted.call)
+                let failed = matches!(acted.outcome, CallOutcome::Failed(_));
+                let fits = acted.step == run.step() && unanswered(acted.call);
+                let said = !waits(run, acted.call) && (failed || self.is_free(acted.call));
+                self.settled.is_empty() && fits && said
             }
             Fact::Steered(_) => matches!(plan, Next::Decide { .. }),
             Fact::Stopped(_) => self.settled.is_empty(),
@@ -228,6 +242,36 @@ impl<'a> Walk<'a> {
                 *attempt > run.attempt() && !(plan == Next::Done && ended_for_good(run))
             }
             _ => false,
+        }
+    }
+
+    /// Whether nobody has to approve a call any more.
+    fn is_free(&self, call: u32) -> bool {
+        let asked = self.run.approval(call);
+        asked.is_none_or(|approval| approval.verdict() == Some(Verdict::Approved))
+    }
+
+    /// A run waits when, and only when, nothing of its step can be done without an answer; and
+    /// nothing that was not approved has begun.
+    fn check_waiting(&mut self) {
+        let run = &self.run;
+        let plan = run.plan();
+        let open = (0_u32..).zip(run.open()).filter(|(_, open)| open.answer.is_none());
+        let (mut doable, mut waiting) = (0, 0);
+        let mut begun = false;
+        for (call, open) in open {
+            *if waits(run, call) { &mut waiting } else { &mut doable } += 1;
+            begun |= open.started && !self.is_free(call);
+        }
+        let all_wait = doable == 0 && waiting > 0;
+        let over = matches!(plan, Next::Settle(_) | Next::Done | Next::Admit(_));
+        if !over && all_wait != matches!(plan, Next::Wait { .. }) {
+            self.say(format!(
+                "planned {plan:?} with {waiting} calls that wait, {doable} that do not"
+            ));
+        }
+        if begun {
+            self.say("a call began that nobody approved");
         }
     }
 
@@ -255,6 +299,7 @@ impl<'a> Walk<'a> {
         if plan == Next::Done {
             self.check_done();
         }
+        self.check_waiting();
         if let (Next::Decide { .. }, Some(reply)) = (plan, self.run.reply()) {
             let (calls, results) =
                 (reply.calls.len(), self.run.transcript().last_results().count());
@@ -302,8 +347,9 @@ impl<'a> Walk<'a> {
     fn check_end(&mut self, policy: Policy) {
         let mut run = self.run.clone();
         let mut settled = self.settled.clone();
-        // Four gates, two steps of three calls with their starts, ten phases, and some air.
-        for _ in 0..40 {
+        // Four gates, two steps of three calls with what was asked, said and begun, ten phases, and
+        // some air.
+        for _ in 0..60 {
             let Some((at, fact)) = policy.answer(&run) else { return };
             if let Err(misuse) = run.apply(at, &fact) {
                 self.say(format!("{policy:?}: refused what was planned: {misuse}"));
@@ -323,8 +369,10 @@ impl<'a> Walk<'a> {
     fn check_orders(&mut self) {
         let Next::Act { .. } = self.run.plan() else { return };
         let open = self.run.open().iter().zip(0_u32..);
-        let open: Vec<u32> =
-            open.filter(|(open, _)| open.answer.is_none()).map(|(_, call)| call).collect();
+        let open: Vec<u32> = open
+            .filter(|(open, call)| open.answer.is_none() && !waits(&self.run, *call))
+            .map(|(_, call)| call)
+            .collect();
         if open.len() < 2 {
             return;
         }

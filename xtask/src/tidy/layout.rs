@@ -109,10 +109,12 @@ fn declared(
         return None;
     }
     let top = format!("{package}/{top}");
-    // Modules of a binary in a folder, `bin/x/y.rs`, are declared by its main.rs.
+    // Modules of a binary in a folder, `bin/x/y.rs`, are declared by its main.rs; theirs by them.
     let parents = match folder {
         "" => vec![format!("{top}/lib.rs"), format!("{top}/main.rs")],
-        _ if folder.starts_with("bin/") => vec![format!("{top}/{folder}/main.rs")],
+        _ if folder.starts_with("bin/") => {
+            vec![format!("{top}/{folder}/main.rs"), format!("{top}/{folder}.rs")]
+        }
         _ => vec![format!("{top}/{folder}.rs")],
     };
     let parent = parents.iter().find_map(|p| files.get(p.as_str()));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use executus_core::record::{Attempt, Decided, Gate, Phase, Stop};
+use executus_core::record::{Answer, Attempt, Decided, Gate, Phase, Stop};
 use executus_core::transcript::{Acted, Artifact, ArtifactBody, CallOutcome, Steer};
 use executus_core::{
     Effect, ErrorKind, Fact, Key, Reply, RunError, RunStatus, ToolError, ToolOutput, Usage,
@@ -106,6 +106,10 @@ async fn every_other_fact_is_readable_too() {
             usage: Usage { input_tokens: 7, ..Usage::default() },
         })),
         Fact::Undecided { step: 1, error },
+        Fact::Asked { step: 1, call: 0, until: sample::BEGIN },
+        Fact::Answered(Arc::new(
+            Answer::no(1, 0, "ann").because("password: correcthorse").at(sample::BEGIN),
+        )),
         Fact::Steered(Arc::new(Steer { source: "critic".into(), text: "hurry".into() })),
         Fact::Stopped(stop),
         Fact::Settled { phase: Phase::Deliver, error: Some("no host".into()) },
@@ -132,6 +136,14 @@ async fn every_other_fact_is_readable_too() {
             }),
         ),
         ("undecided", json!({"error": failure})),
+        ("asked", json!({"until": sample::BEGIN.as_micros()})),
+        (
+            "answered",
+            json!({
+                "approved": false, "by": "ann", "reason": "password: [redacted]",
+                "given_at": sample::BEGIN.as_micros(),
+            }),
+        ),
         ("steered", json!({"source": "critic", "text": "hurry"})),
         ("stopped", json!({"status": "error", "error": failure})),
         ("settled", json!({"phase": "deliver", "error": "no host"})),

@@ -1,38 +1,5 @@
--- What all scripts of the budget begin with: the book, read before anything is written.
---
--- KEYS[1] meta, KEYS[2] leases, KEYS[3] the hold, where there is one; keys of accounts and of
--- holds that lapse are made from the same prefix, and are in the same slot by its hash tag.
--- ARGV[1] the epoch that the caller knows, ARGV[2] the count that it saw last.
---
--- Every script has two halves: first everything is read and reckoned, then everything is written.
--- A script that fails halfway keeps what it wrote before, so nothing may fail in the second half.
---
--- This runs before every decision, so it is spare: numbers are packed (doubles, little
--- endian), tables are made at their size, and what few calls need is made only for them, in `rare`.
-local META, LEASES, HOLD = KEYS[1], KEYS[2], KEYS[3]
-local MAX = 9007199254740991
--- How many holds one call ends at most whose lease ran out: the cost of a call has a bound.
-local FEW, MANY = 16, 256
--- Of an account: held (4), spent (3), overrun (3). Of a hold: held (4), charged (4).
-local SUMS, TWICE, FOUR = '<dddddddddd', '<dddddddd', '<dddd'
-local LIMIT, LIMIT_SIZE = '<ddddddd', 56
 
-local call, floor, min, max = redis.call, math.floor, math.min, math.max
-local pack, open = struct.pack, struct.unpack
-
--- Milliseconds, as a text too: a number is dear to write.
-local clock = call('TIME')
-local now_text = clock[1] .. string.sub('00000' .. clock[2], -6, -4)
-local now = tonumber(now_text)
-
-local meta = call('HMGET', META, 'epoch', 'count', 'lost', 'packed')
-local epoch = meta[1]
--- A server that has counted less than this caller saw has gone back in time: it was restored from
--- an older state, or a replica took over that had not heard everything.
-local rolled_back = epoch and epoch == ARGV[1] and (tonumber(meta[2]) or 0) < tonumber(ARGV[2])
-local usable = epoch and not meta[3] and not rolled_back
--- Holds whose lease ran out, and when; most calls find none.
-local due = call('ZRANGEBYSCORE', LEASES, '-inf', now_text, 'WITHSCORES', 'LIMIT', 0, FEW)
+-- The whole: any number of accounts and windows, and holds that are over.
 
 -- What this call has read: accounts, and the holds that it ends.
 local accounts, known, lapsed = {}, 0, nil

@@ -1,9 +1,7 @@
 
--- The hold of this call, ARGV[3]: what is held as 1 to 4, what was charged as 5 to 8, and the line
--- `line` of it. It is ended if its lease ran out.
-local id = ARGV[3]
+-- The hold of this call: what is held as 1 to 4, what was charged as 5 to 8, and the line `line` of
+-- it. It is ended if its lease ran out.
 do
-  local f = call('HMGET', HOLD, 'state', 'accounts', 'sums', line)
   if f[3] then
     local names = f[2]
     h = {

@@ -10,7 +10,6 @@ use serde_json::Value;
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep};
 
-use super::approve::Leave;
 use super::life::{Flow, Life};
 use super::shared::{GRACE, millis};
 use crate::event::Event;
@@ -25,10 +24,22 @@ use crate::transcript::{Acted, Call, CallOutcome, Reply, SecretPart};
 
 type Answer = Result<ToolOutput, ToolError>;
 
+/// What is to be done about a call.
+pub(crate) enum Ready<'a> {
+    /// It can be made.
+    Make(Prepared<'a>),
+    /// Somebody is to be asked first.
+    Ask(Arc<dyn Tool>),
+    /// Somebody was, and has not answered.
+    Wait,
+    /// It is not made, and this is its answer.
+    Answer(ToolError),
+}
+
 /// A call that will be made.
-struct Prepared<'a> {
-    index: u32,
-    tool: Arc<dyn Tool>,
+pub(crate) struct Prepared<'a> {
+    pub(crate) index: u32,
+    pub(crate) tool: Arc<dyn Tool>,
     context: ToolContext,
     args: Cow<'a, Value>,
 }
@@ -47,7 +58,6 @@ impl Life {
     pub(crate) async fn act(&mut self, step: u32) -> Flow {
         let Some(reply) = self.run.reply().cloned() else { return Ok(()) };
         let mut prepared = SmallVec::<[Prepared<'_>; 1]>::new();
-        let mut to_ask = Vec::new();
         for index in 0..self.run.open().len() {
             // The last answer folds the step: then nothing is open any more.
             let Some(open) = self.run.open().get(index) else { break };
@@ -61,39 +71,39 @@ impl Life {
                 Box::pin(self.note_at(at, fact)).await?;
                 continue;
             }
-            let asked = !self.run.approvals().is_empty();
-            if asked && self.is_waiting(index) {
-                continue;
-            }
-            let made = match self.prepare(&reply, step, index) {
-                Ok(call) if asked || call.tool.spec().approval.is_some() => {
-                    match self.leave(index, &*call.tool) {
-                        Leave::Given => Ok(call),
-                        Leave::Refused(error) => Err(error),
-                        Leave::ToAsk => {
-                            to_ask.push((index, call.tool));
-                            continue;
-                        }
+            match self.ready(&reply, step, index) {
+                Ready::Make(call) => prepared.push(call),
+                Ready::Wait => {}
+                Ready::Ask(tool) => {
+                    Box::pin(self.ask(step, index, tool)).await?;
+                    if self.run.end().is_some() {
+                        return Ok(());
                     }
                 }
-                made => made,
-            };
-            match made {
-                Ok(call) => prepared.push(call),
-                Err(error) => {
+                Ready::Answer(error) => {
                     let outcome = CallOutcome::Failed(error);
                     let (at, fact) = self.answered(&reply, index, outcome, None);
                     Box::pin(self.note_at(at, fact)).await?;
                 }
             }
         }
-        if !to_ask.is_empty() {
-            Box::pin(self.ask(step, to_ask)).await?;
-        }
         if self.log.is_some() {
             Box::pin(self.make_durable(step, &prepared)).await?;
         }
         self.perform(&reply, &prepared).await
+    }
+
+    /// What is to be done about a call that has no answer.
+    fn ready<'a>(&self, reply: &'a Reply, step: u32, index: u32) -> Ready<'a> {
+        let asked = !self.run.approvals().is_empty();
+        if asked && self.is_waiting(index) {
+            return Ready::Wait;
+        }
+        match self.prepare(reply, step, index) {
+            Ok(call) if asked || call.tool.spec().approval.is_some() => self.leave(call),
+            Ok(call) => Ready::Make(call),
+            Err(error) => Ready::Answer(error),
+        }
     }
 
     /// What a call needs, or why it is answered without being made.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::act::{Prepared, Ready};
 use super::life::{Flow, Life};
 use super::shared::stop;
 use crate::event::Event;
@@ -13,19 +14,10 @@ use crate::text;
 use crate::time::Timestamp;
 use crate::tool::{Tool, ToolError};
 
-/// Whether a call may be made now.
-pub(crate) enum Leave {
-    /// It may.
-    Given,
-    /// Somebody is to be asked first.
-    ToAsk,
-    /// It is not made.
-    Refused(ToolError),
-}
-
-/// The answers that a kept run waits for. It waits for none in its first life: what is asked in a
-/// life cannot have been answered before it.
-pub(crate) fn awaited(run: &Run, answers: Vec<Answer>) -> Vec<Answer> {
+/// Leaves the answers that a kept run waits for. It waits for none in its first life: what is asked
+/// in a life cannot have been answered before it.
+#[cold]
+pub(crate) fn keep_awaited(run: &Run, answers: &mut Vec<Answer>) {
     let is_awaited = |answer: &Answer| {
         let is_awaited = run.is_awaited(answer);
         if !is_awaited {
@@ -34,7 +26,7 @@ pub(crate) fn awaited(run: &Run, answers: Vec<Answer>) -> Vec<Answer> {
         }
         is_awaited
     };
-    answers.into_iter().filter(is_awaited).collect()
+    answers.retain(is_awaited);
 }
 
 impl Life {
@@ -43,18 +35,19 @@ impl Life {
         self.run.approval(call).is_some_and(|approval| approval.answer.is_none())
     }
 
-    /// Whether somebody's approval lets a call be made. One that was asked for by an earlier life
-    /// stays so, even if the tool does not need it any more.
+    /// What the approval of a call says. One that an earlier life asked for stays asked for, even
+    /// if the tool does not need it any more.
     #[cold]
-    pub(crate) fn leave(&self, call: u32, tool: &dyn Tool) -> Leave {
-        let name = &tool.spec().name;
+    pub(crate) fn leave<'a>(&self, made: Prepared<'a>) -> Ready<'a> {
+        let spec = made.tool.spec();
+        let name = &spec.name;
         let denied = |code: &str, message| {
-            Leave::Refused(ToolError::Denied { code: code.into(), message, ends_run: false })
+            Ready::Answer(ToolError::Denied { code: code.into(), message, ends_run: false })
         };
-        let Some(approval) = self.run.approval(call) else {
-            return match tool.spec().approval {
-                None => Leave::Given,
-                Some(_) if self.run.spec().ports.checkpoint => Leave::ToAsk,
+        let Some(approval) = self.run.approval(made.index) else {
+            return match spec.approval {
+                None => Ready::Make(made),
+                Some(_) if self.run.spec().ports.checkpoint => Ready::Ask(made.tool),
                 Some(_) => denied(
                     "approval_unavailable",
                     format!(
@@ -65,7 +58,7 @@ impl Life {
         };
         let reason = approval.answer.as_ref().and_then(|answer| answer.reason.as_deref());
         match approval.verdict() {
-            Some(Verdict::Approved) => Leave::Given,
+            Some(Verdict::Approved) => Ready::Make(made),
             Some(Verdict::Expired) => {
                 denied("approval_expired", format!("not made: nobody approved `{name}` in time"))
             }
@@ -79,33 +72,28 @@ impl Life {
         }
     }
 
-    /// Asks for the approval of calls of this step.
-    pub(crate) async fn ask(&mut self, step: u32, calls: Vec<(u32, Arc<dyn Tool>)>) -> Flow {
-        for (call, tool) in calls {
-            let spec = tool.spec();
-            let at = self.shared.clock().now();
-            let until = at.after(spec.approval.unwrap_or_default());
-            self.note_at(at, Fact::Asked { step, call, until }).await?;
-            if self.run.end().is_some() {
-                return Ok(());
-            }
-            let args = self.run.reply().and_then(|reply| reply.calls.get(call as usize));
-            self.shared.emit(|| Event::ApprovalAsked {
-                step,
-                call,
-                name: Arc::clone(&spec.name),
-                args: args.map(|call| text::scrub_json(&call.args)).unwrap_or_default(),
-                until,
-            });
-        }
+    /// Asks for the approval of a call of this step.
+    pub(crate) async fn ask(&mut self, step: u32, call: u32, tool: Arc<dyn Tool>) -> Flow {
+        let spec = tool.spec();
+        let at = self.shared.clock().now();
+        let until = at.after(spec.approval.unwrap_or_default().as_duration());
+        self.note_at(at, Fact::Asked { step, call, until }).await?;
+        let args = self.run.reply().and_then(|reply| reply.calls.get(call as usize));
+        self.shared.emit(|| Event::ApprovalAsked {
+            step,
+            call,
+            name: Arc::clone(&spec.name),
+            args: args.map(|call| text::scrub_json(&call.args)).unwrap_or_default(),
+            until,
+        });
         Ok(())
     }
 
     /// What is left to do when every call of the step that has no answer awaits approval: take in
     /// what was said, and what nobody said in time; or leave the run to a later life.
     pub(crate) async fn wait(&mut self) -> Flow {
-        let mut answers = self.setup.as_mut().map(|setup| std::mem::take(&mut setup.answers));
-        let mut answers = answers.take().unwrap_or_default();
+        let setup = self.setup.as_mut();
+        let mut answers = setup.map(|setup| std::mem::take(&mut setup.answers)).unwrap_or_default();
         let step = self.run.step();
         let now = self.shared.clock().now();
         let waiting = self.run.approvals().iter().filter(|approval| approval.answer.is_none());

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::approve;
 use super::delegate::PaletteTool;
-use super::life::{Life, Setup};
+use super::life::Life;
 use super::log::Log;
 use super::shared::Shared;
 use super::stops::Stops;
@@ -186,15 +186,22 @@ pub(crate) fn life(
     for finalizer in request.finalizers {
         shared.register(finalizer);
     }
-    let mut tools = request.tools;
-    if executor.ports.palette.is_none() && !request.palette.is_empty() {
-        let inert = request.palette.iter();
-        let inert =
-            inert.map(|(kind, name)| Arc::new(PaletteTool::inert(*kind, name)) as Arc<dyn Tool>);
-        match tools.and(inert) {
-            Ok(all) => tools = all,
-            Err(error) => refusal = Some(RunError::new(ErrorKind::Invalid, error.to_string())),
+    let (mut tools, mut setup) = (request.tools, request.setup);
+    if let Some(setup) = &mut setup {
+        approve::keep_awaited(&run, &mut setup.answers);
+        if executor.ports.palette.is_none() && !setup.palette.is_empty() {
+            let inert = setup
+                .palette
+                .iter()
+                .map(|(kind, name)| Arc::new(PaletteTool::inert(*kind, name)) as Arc<dyn Tool>);
+            match tools.and(inert) {
+                Ok(all) => tools = all,
+                Err(error) => refusal = Some(RunError::new(ErrorKind::Invalid, error.to_string())),
+            }
         }
+    }
+    if refusal.is_some() {
+        setup.get_or_insert_default().refusal = refusal;
     }
     let now = clock.start();
     let logged = spec.ports.audit || spec.ports.checkpoint;
@@ -202,16 +209,6 @@ pub(crate) fn life(
         let checkpointer = executor.ports.checkpointer.clone().filter(|_| spec.ports.checkpoint);
         Box::new(Log::new(checkpointer, earlier, executor.config.port_limit, now))
     });
-    let mut answers = request.answers;
-    if !answers.is_empty() {
-        answers = approve::awaited(&run, answers);
-    }
-    let needs_setup = refusal.is_some()
-        || request.reserve.is_some()
-        || !request.palette.is_empty()
-        || !answers.is_empty();
-    let (reserve, palette) = (request.reserve, request.palette);
-    let setup = needs_setup.then(|| Box::new(Setup { refusal, reserve, palette, answers }));
     let stops = Stops::new(Arc::clone(&shared), run.deadline());
     let life = Box::new(Life {
         run,

@@ -51,6 +51,7 @@ pub(crate) struct Life {
 }
 
 /// What only admission needs, and a step that an earlier life left waiting.
+#[derive(Default)]
 pub(crate) struct Setup {
     pub(crate) refusal: Option<RunError>,
     pub(crate) reserve: Option<Amounts>,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 
 use super::finalizer::{Finalizer, FinalizerPhase};
+use super::life::Setup;
 use crate::event::{Event, EventStream};
 use crate::id::RunId;
 use crate::model::Model;
@@ -34,13 +35,12 @@ pub struct RunRequest {
     pub(crate) labels: Arc<Value>,
     pub(crate) limits: Limits,
     pub(crate) secrets: Secrets,
-    pub(crate) reserve: Option<Amounts>,
-    pub(crate) palette: Vec<(EntryKind, Arc<str>)>,
+    /// What few requests have.
+    pub(crate) setup: Option<Box<Setup>>,
     pub(crate) dry_run: bool,
     pub(crate) read_only: bool,
     pub(crate) events: Option<broadcast::Sender<Event>>,
     pub(crate) finalizers: Vec<Finalizer>,
-    pub(crate) answers: Vec<Answer>,
 }
 
 impl RunRequest {
@@ -63,13 +63,11 @@ impl RunRequest {
             labels: null,
             limits: Limits::default(),
             secrets: Secrets::default(),
-            reserve: None,
-            palette: Vec::new(),
+            setup: None,
             dry_run: false,
             read_only: false,
             events: None,
             finalizers: Vec::new(),
-            answers: Vec::new(),
         }
     }
 
@@ -152,15 +150,15 @@ impl RunRequest {
 
     /// Reserving this much; without it, as much as the limits allow.
     #[must_use]
-    pub const fn reserve(mut self, amounts: Amounts) -> Self {
-        self.reserve = Some(amounts);
+    pub fn reserve(mut self, amounts: Amounts) -> Self {
+        self.setup.get_or_insert_default().reserve = Some(amounts);
         self
     }
 
     /// Allowed to use this skill or agent of the palette.
     #[must_use]
     pub fn delegate_to(mut self, kind: EntryKind, name: impl Into<Arc<str>>) -> Self {
-        self.palette.push((kind, name.into()));
+        self.setup.get_or_insert_default().palette.push((kind, name.into()));
         self
     }
 
@@ -184,7 +182,7 @@ impl RunRequest {
     /// are left out: an answer may be given again, and never counts before it was asked for.
     #[must_use]
     pub fn answers(mut self, answers: impl IntoIterator<Item = Answer>) -> Self {
-        self.answers.extend(answers);
+        self.setup.get_or_insert_default().answers.extend(answers);
         self
     }
 
@@ -257,7 +255,8 @@ impl RunRequest {
                 budget: ports.budget.is_some() && parent.is_none(),
                 critic: ports.critic.is_some(),
                 checkpoint: ports.checkpointer.is_some() && parent.is_none(),
-                palette: ports.palette.is_some() && !self.palette.is_empty(),
+                palette: ports.palette.is_some()
+                    && self.setup.as_ref().is_some_and(|setup| !setup.palette.is_empty()),
                 delivery: ports.delivery.is_some() && parent.is_none(),
             },
             dry_run: self.dry_run,

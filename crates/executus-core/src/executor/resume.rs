@@ -153,7 +153,7 @@ impl Executor {
         request.run_id = Some(run.clone());
         if let Some(until) = known.waits()
             && !(though_waiting || Timestamp::now() > until)
-            && !request.answers.iter().any(|answer| known.is_awaited(answer))
+            && !request.setup.iter().flat_map(|it| &it.answers).any(|it| known.is_awaited(it))
         {
             return Err(ResumeError::AwaitingApproval { run: run.clone(), until });
         }

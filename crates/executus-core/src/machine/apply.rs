@@ -1,5 +1,6 @@
 //! Taking in a fact.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::{End, Misuse, Next, OpenCall, Run, State, bit, first_gate, limit_error};
@@ -138,8 +139,8 @@ impl Run {
         state.step = step;
         state.tally.steps += 1;
         state.tally.add(&reply.usage);
-        state.reply = Some(state.transcript.entries().len());
         state.push(Entry::Reply(reply));
+        state.reply = NonZeroUsize::new(state.transcript.entries().len());
 
         if at > state.deadline {
             self.time_out(at);

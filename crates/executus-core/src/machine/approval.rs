@@ -29,6 +29,33 @@ pub enum Verdict {
     Expired,
 }
 
+/// What calls of the step were asked for, in call order. Small while there are none, as in most runs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Approvals(Option<Box<Asked>>);
+
+#[derive(Debug, Clone, Default)]
+struct Asked(Vec<Approval>);
+
+impl Approvals {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(super) fn clear(&mut self) {
+        if self.0.is_some() {
+            self.0 = None;
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[Approval] {
+        self.0.as_ref().map_or(&[], |asked| &asked.0)
+    }
+
+    fn make(&mut self) -> &mut Vec<Approval> {
+        &mut self.0.get_or_insert_default().0
+    }
+}
+
 impl Approval {
     /// What was decided; `None` while the call waits.
     ///
@@ -48,14 +75,15 @@ impl Run {
     /// The calls of the current step that somebody was asked to approve, in call order.
     #[must_use]
     pub fn approvals(&self) -> &[Approval] {
-        &self.state.approvals
+        self.state.approvals.as_slice()
     }
 
     /// What a call of the current step was asked for with; `None` when it was not.
     #[must_use]
     pub fn approval(&self, call: u32) -> Option<&Approval> {
-        let at = self.state.approvals.binary_search_by_key(&call, |approval| approval.call);
-        at.ok().map(|at| &self.state.approvals[at])
+        let approvals = self.approvals();
+        let at = approvals.binary_search_by_key(&call, |approval| approval.call);
+        at.ok().map(|at| &approvals[at])
     }
 
     /// When the first call that waits is denied for want of an answer, if nothing else can be done
@@ -87,7 +115,7 @@ impl Run {
     #[cold]
     pub(super) fn act_or_wait(&self) -> Next {
         let step = self.state.step;
-        self.waits().map_or(Next::Act { step }, |until| Next::Wait { step, until })
+        if self.waits().is_some() { Next::Wait { step } } else { Next::Act { step } }
     }
 
     /// Whether a call may begin: it was not asked for, or it was approved.
@@ -117,10 +145,10 @@ impl Run {
         if open.is_none_or(|open| open.answer.is_some() || open.started) {
             return false;
         }
-        match state.approvals.binary_search_by_key(&call, |approval| approval.call) {
+        match state.approvals.as_slice().binary_search_by_key(&call, |approval| approval.call) {
             Ok(_) => false,
             Err(at) => {
-                state.approvals.insert(at, Approval { call, until, answer: None });
+                state.approvals.make().insert(at, Approval { call, until, answer: None });
                 true
             }
         }
@@ -129,11 +157,14 @@ impl Run {
     /// Takes in what was said to a call that waits.
     pub(super) fn answered(&mut self, answer: &Arc<Answer>) -> bool {
         let step = answer.step;
-        if !matches!(self.plan(), Next::Act { step: now } | Next::Wait { step: now, .. } if now == step)
-        {
+        let plan = self.plan();
+        if plan != (Next::Act { step }) && plan != (Next::Wait { step }) {
             return false;
         }
-        let mut approvals = self.state.approvals.iter_mut();
+        if self.state.approvals.is_empty() {
+            return false;
+        }
+        let mut approvals = self.state.approvals.make().iter_mut();
         match approvals.find(|approval| approval.call == answer.call) {
             Some(approval) if approval.answer.is_none() => {
                 approval.answer = Some(Arc::clone(answer));

@@ -79,7 +79,7 @@ impl Digester {
             }
         }
         if asked != 0 {
-            feed_approvals(&mut hasher, &state.approvals);
+            feed_approvals(&mut hasher, state.approvals.as_slice());
         }
         match &state.end {
             Some(end) => {

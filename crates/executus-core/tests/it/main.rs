@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod approval;
 mod audit;
 mod budget_model;
 mod budgets;
@@ -12,6 +13,7 @@ mod critic;
 mod deciding;
 mod delivery;
 mod faults;
+mod finalizer;
 mod machine;
 mod memory;
 mod palette;

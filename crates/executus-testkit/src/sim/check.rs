@@ -6,12 +6,12 @@ use executus_core::machine::replay;
 use executus_core::memory::Trail;
 use executus_core::{Effect, Executor, Fact, Phase, Record, Run, RunId, RunStatus, Tool};
 
-use super::world::{Life, World};
+use super::world::{Life, World, parked};
 use crate::faulty::{Plan, Site};
 
 const SETTLING: [Site; 3] = [Site::Reserve, Site::Settle, Site::Release];
-const RECORDING: [Site; 4] =
-    [Site::AuditStart, Site::AuditRecord, Site::AuditFlush, Site::AuditClose];
+const RECORDING: [Site; 5] =
+    [Site::AuditStart, Site::AuditRecord, Site::AuditFlush, Site::AuditClose, Site::AuditSuspend];
 
 /// What must hold when a process has come to rest: nothing is left behind.
 pub(super) fn at_rest(world: &mut World, plan: &Plan, executor: &Executor) {
@@ -53,6 +53,7 @@ pub(super) fn check(world: &mut World) {
         broken.extend(run.broken.into_iter().map(|what| format!("{id}: {what}")));
     }
     once_tools(world, &mut broken);
+    approved_tools(world, &mut broken);
     if !world.budget.holds().is_empty() {
         broken.push("something is held after the end of the world".into());
     }
@@ -77,6 +78,15 @@ fn once_tools(world: &World, broken: &mut Vec<String>) {
             if !keys.insert(key.clone()) {
                 broken.push(format!("{} was performed twice: {key}", tool.spec().name));
             }
+        }
+    }
+}
+
+/// A call that needs an approval is made only when somebody gave it in time.
+fn approved_tools(world: &World, broken: &mut Vec<String>) {
+    for tool in world.tools.iter().filter(|tool| tool.spec().approval.is_some()) {
+        for key in tool.keys().iter().filter(|key| !world.approved.contains(*key)) {
+            broken.push(format!("{} was performed, and nobody approved: {key}", tool.spec().name));
         }
     }
 }
@@ -120,7 +130,8 @@ impl OneRun<'_> {
             self.say(format!("the caller was told {told}, it settled as {status}"));
         }
         let postponed = life.resumed && unrecorded;
-        if status == RunStatus::Interrupted && !life.shutdown && !life.crashed && !postponed {
+        let left = life.shutdown || life.crashed || postponed || parked(life);
+        if status == RunStatus::Interrupted && !left {
             self.say("interrupted without a shutdown");
         }
         let error = settled.outcome.error.is_some();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use executus_core::{Call, Effect, Limits, ModelError, Reply, Usage};
+use executus_core::{ApprovalLimit, Call, Effect, Limits, ModelError, Reply, Usage};
 use fastrand::Rng;
 use serde_json::json;
 
@@ -54,26 +54,52 @@ pub(super) struct RunPlan {
     pub(super) delegates: bool,
 }
 
+/// One tool.
+#[derive(Debug)]
+pub(super) struct ToolPlan {
+    pub(super) name: &'static str,
+    pub(super) effect: Effect,
+    pub(super) act: Do,
+    /// How long one call may take.
+    pub(super) limit: Option<Duration>,
+    /// Within which time somebody has to approve each call.
+    pub(super) approval: Option<ApprovalLimit>,
+}
+
+/// What is said to a call that awaits approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    Yes,
+    No,
+    /// A yes that comes too late.
+    Late,
+    /// Nothing, at this boot.
+    Nothing,
+}
+
 /// Everything that a seed decides.
 #[derive(Debug)]
 pub(super) struct Schedule {
     pub(super) ports: [bool; 6],
-    pub(super) tools: Vec<(String, Effect, Do, Option<Duration>)>,
+    pub(super) tools: Vec<ToolPlan>,
     pub(super) runs: Vec<RunPlan>,
     pub(super) processes: Vec<Process>,
     pub(super) limit_tokens: u64,
+    /// What is said to calls that await approval, in turn.
+    pub(super) words: Vec<Word>,
 }
 
 impl Schedule {
     pub(super) fn from_seed(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let ports = std::array::from_fn(|_| rng.u8(..5) > 0);
-        let tools = ["read", "put", "once", "odd"]
+        let mut tools: Vec<_> = ["read", "put", "once", "odd"]
             .into_iter()
             .zip([Effect::ReadOnly, Effect::Idempotent, Effect::Once, any_effect(&mut rng)])
             .map(|(name, effect)| {
                 let limit = (rng.u8(..4) == 0).then(|| millis(&mut rng, 300));
-                (name.to_owned(), effect, act(&mut rng, name == "odd"), limit)
+                let act = act(&mut rng, name == "odd");
+                ToolPlan { name, effect, act, limit, approval: None }
             })
             .collect();
         let runs = (0..rng.usize(1..=3)).map(|_| run(&mut rng)).collect();
@@ -82,12 +108,30 @@ impl Schedule {
         // The last process is healthy: what can be finished, must be.
         processes.push(Process { plan: Plan::new(), end: ProcessEnd::AtRest });
         let limit_tokens = if rng.u8(..4) == 0 { 1_500 } else { 1_000_000 };
-        Self { ports, tools, runs, processes, limit_tokens }
+        let words = words(&mut rng, &mut tools);
+        Self { ports, tools, runs, processes, limit_tokens, words }
     }
 }
 
 fn millis(rng: &mut Rng, most: u64) -> Duration {
     Duration::from_millis(rng.u64(1..=most))
+}
+
+/// In half of the worlds some tools need an approval, for a long time or a short one. Drawn last:
+/// what a seed decides beside it stays as it was.
+fn words(rng: &mut Rng, tools: &mut [ToolPlan]) -> Vec<Word> {
+    if rng.bool() {
+        for tool in tools {
+            tool.approval = match rng.u8(..4) {
+                0 => Some(ApprovalLimit::default()),
+                1 => Some(ApprovalLimit::new(Duration::from_secs(1))),
+                _ => None,
+            };
+        }
+    }
+    let word =
+        |rng: &mut Rng| [Word::Yes, Word::Yes, Word::No, Word::Late, Word::Nothing][rng.usize(..5)];
+    (0..8).map(|_| word(rng)).collect()
 }
 
 fn any_effect(rng: &mut Rng) -> Effect {

@@ -1,26 +1,31 @@
 //! The world of one seed: ports that outlive processes, processes that come and go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use executus_core::executor::{Awaited, ResumeError};
 use executus_core::memory::{MemoryAudit, MemoryBudget, MemoryCheckpointer, MemoryDelivery};
 use executus_core::port::palette::EntryKind;
 use executus_core::port::{Amounts, Audit, Budget, Checkpointer, Critic, Delivery, Palette, Ports};
 use executus_core::{
-    Executor, Model, RunHandle, RunId, RunRequest, RunStatus, Settled, Tool, Toolbox,
+    Answer, ErrorKind, Executor, Key, Model, Run, RunHandle, RunId, RunRequest, RunStatus, Settled,
+    Tool, ToolSpec, Toolbox,
 };
 use tokio::task::JoinHandle;
 
 use super::check;
 use super::crash::{Fuse, Mortal};
-use super::schedule::{Process, ProcessEnd, RunPlan, Schedule, Stroke};
+use super::schedule::{Process, ProcessEnd, RunPlan, Schedule, Stroke, Word};
 use crate::faulty::{Faulty, Plan};
 use crate::scripted::{Behind, ScriptedCritic, ScriptedModel, ScriptedPalette, ScriptedTool};
 
 /// How long a crashed holder's hold and claim last.
 const LEASE: Duration = Duration::from_secs(120);
+
+/// How often runs that await approval may need a boot to come to their end: once a step.
+const MOST_BOOTS: u32 = 8;
 
 /// What happened to a run in one process.
 #[derive(Debug)]
@@ -43,6 +48,12 @@ pub(super) struct World {
     pub(super) critic: Arc<ScriptedCritic>,
     pub(super) palette: Arc<ScriptedPalette>,
     pub(super) tools: Vec<Arc<ScriptedTool>>,
+    /// How many words were said to calls that await approval.
+    said: usize,
+    /// Whether no call is left without an answer any more.
+    says_all: bool,
+    /// The keys of the calls that somebody approved in time.
+    pub(super) approved: HashSet<String>,
     pub(super) lives: BTreeMap<RunId, Vec<Life>>,
     pub(super) violations: Vec<String>,
 }
@@ -55,10 +66,10 @@ impl World {
             cost_micros: Amounts::MAX,
             runs: 8,
         };
-        let tools = schedule.tools.iter().map(|(name, effect, act, limit)| {
-            let tool = ScriptedTool::new(name, act.clone()).with(|spec| {
-                let spec = spec.effect(*effect);
-                limit.map_or(spec.clone(), |limit| spec.timeout(limit))
+        let tools = schedule.tools.iter().map(|plan| {
+            let tool = ScriptedTool::new(plan.name, plan.act.clone()).with(|spec| {
+                let spec = ToolSpec { timeout: plan.limit, approval: plan.approval, ..spec };
+                spec.effect(plan.effect)
             });
             tool.shared()
         });
@@ -74,6 +85,9 @@ impl World {
                 Behind::Run(ScriptedModel::answering("from below").shared(), Toolbox::default()),
             )),
             tools: tools.collect(),
+            said: 0,
+            says_all: false,
+            approved: HashSet::new(),
             lives: BTreeMap::new(),
             violations: Vec::new(),
             schedule,
@@ -88,8 +102,55 @@ impl World {
             // Whoever died must be missed before others take over.
             tokio::time::sleep(LEASE + Duration::from_secs(1)).await;
         }
+        self.finish_waiting().await;
         check::check(&mut self);
         self.violations
+    }
+
+    /// Boots again, healthy each time, while runs are kept that await approval: each may ask for
+    /// more.
+    async fn finish_waiting(&mut self) {
+        self.says_all = true;
+        for _ in 0..MOST_BOOTS {
+            let mut waiting = 0;
+            for run in self.checkpointer.kept() {
+                waiting += u32::from(self.is_waiting(&run).await);
+            }
+            if waiting == 0 {
+                return;
+            }
+            self.process(false, Process { plan: Plan::new(), end: ProcessEnd::AtRest }).await;
+            tokio::time::sleep(LEASE + Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Whether what is kept of a run awaits approval.
+    async fn is_waiting(&self, run: &RunId) -> bool {
+        let kept = self.checkpointer.load(run).await.ok().flatten();
+        let kept = kept.and_then(|kept| Run::fold(&kept.records).ok());
+        kept.is_some_and(|run| run.waits().is_some())
+    }
+
+    /// What is said at this boot to the calls of a run that await approval.
+    fn answers(&mut self, run: &RunId, awaited: &[Awaited]) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        for call in awaited {
+            let word = self.schedule.words[self.said % self.schedule.words.len()];
+            self.said += 1;
+            let answer = Answer::yes(call.step, call.call, "somebody").at(call.until);
+            answers.push(match word {
+                Word::Yes => {
+                    let key = Key { step: call.step, call: Some(call.call), args: None };
+                    self.approved.insert(key.in_run(run));
+                    answer
+                }
+                Word::No => Answer { approved: false, ..answer },
+                Word::Late => answer.at(call.until.after(Duration::from_millis(1))),
+                Word::Nothing if !self.says_all => continue,
+                Word::Nothing => Answer { approved: false, ..answer },
+            });
+        }
+        answers
     }
 
     fn executor(&self, plan: &Plan) -> Executor {
@@ -150,10 +211,21 @@ impl World {
                     self.violations.push(format!("{id} is kept, but is no run of this world"));
                     continue;
                 };
-                let resumed = executor.prepare_resume(&id, |_| self.request(run, &plan)).await;
-                if let Ok((handle, task)) = resumed {
-                    let task = spawn(Mortal::new(task, &fuse));
-                    under_way.push((id, handle, task, Vec::new()));
+                let request = self.request(run, &plan);
+                let mut awaited = 0;
+                let resumed = executor.prepare_resume(&id, |resumed| {
+                    awaited = resumed.awaited.len();
+                    request.answers(self.answers(&resumed.spec.run_id, &resumed.awaited))
+                });
+                match resumed.await {
+                    Ok((handle, task)) => {
+                        let task = spawn(Mortal::new(task, &fuse));
+                        under_way.push((id, handle, task, Vec::new()));
+                    }
+                    Err(ResumeError::AwaitingApproval { .. }) if awaited == 0 => {
+                        self.violations.push(format!("{id} waits for nobody"));
+                    }
+                    Err(_) => {}
                 }
             }
         }
@@ -189,6 +261,10 @@ impl World {
                         shutdown,
                         resumed: !first,
                     };
+                    if parked(&life) && !self.is_waiting(&id).await {
+                        self.violations
+                            .push(format!("{id}: left to an approval, but waits for none"));
+                    }
                     self.lives.entry(id).or_default().push(life);
                 }
                 Err(_) => self.violations.push(format!("{id}: a panic crossed to the caller")),
@@ -200,6 +276,12 @@ impl World {
             check::at_rest(self, &plan, &executor);
         }
     }
+}
+
+/// Whether a life ended since a call awaits approval.
+pub(super) fn parked(life: &Life) -> bool {
+    let error = life.settled.as_ref().and_then(|settled| settled.outcome.error.as_ref());
+    error.is_some_and(|error| error.kind == ErrorKind::AwaitingApproval)
 }
 
 fn number(id: &RunId) -> Option<usize> {

@@ -1,10 +1,13 @@
-//! What the record costs: audited runs against bare transactions of the same rows.
+//! What the record costs: audited runs against bare transactions of the same rows, a record against
+//! a send, how fast a file verifies and how large it is.
+
+mod record;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use executus_audit_sqlite::{Config, SqliteAudit};
+use executus_audit_sqlite::{Config, SqliteAudit, verify};
 use executus_core::Executor;
 use rusqlite::{Connection, params};
 
@@ -22,27 +25,40 @@ const WARM: usize = 2;
 /// Events in one bare transaction: as many as one of the audit's may take.
 const BATCH: usize = 1024;
 
+/// Bytes that the chain takes for an event.
+const LINKED: i64 = 36;
+
 pub(crate) fn measure(report: &mut Report<'_>) -> Result<(), String> {
-    let name = "audit.events_over_raw_rusqlite";
-    if report.wants(name) {
-        let ratios = runtime().block_on(ratios())?;
-        report.add(&Figure::at_least(name, figure::median(ratios), 0.6));
+    let names =
+        ["audit.events_over_raw_rusqlite", "audit.bytes_per_event", "audit.verify_mb_per_s"];
+    if names.iter().any(|name| report.wants(name)) {
+        let found = runtime().block_on(ratios())?;
+        report.add(&Figure::at_least(names[0], figure::median(found.ratios), 0.8));
+        report.add(&Figure::told(names[1], found.bytes_per_event));
+        report.add(&Figure::told(names[2], found.verified));
     }
-    Ok(())
+    record::measure(report)
+}
+
+/// What was found.
+struct Found {
+    ratios: Vec<f64>,
+    /// Of the file, journal and chain included.
+    bytes_per_event: f64,
+    /// Megabytes of the file in a second.
+    verified: f64,
 }
 
 /// The rate of audited events over that of the same events in bare transactions, pair by pair.
 /// Both files stay open, as they do in a host that lives long.
-async fn ratios() -> Result<Vec<f64>, String> {
-    // Beside the program: a folder in memory would have no fsync, which is most of what is compared.
-    let program = std::env::current_exe().map_err(text)?;
-    let folder = tempfile::tempdir_in(program.parent().unwrap_or(Path::new("."))).map_err(text)?;
+async fn ratios() -> Result<Found, String> {
+    let folder = folder()?;
     let file = folder.path().join("audit.db");
     let audit = SqliteAudit::open(Config::new(&file)).map_err(text)?;
     let raw = open_raw(&folder.path().join("raw.db"), &file).map_err(text)?;
     let reader = Connection::open(&file).map_err(text)?;
     let mut ratios = Vec::new();
-    let mut seen = 0;
+    let (mut seen, mut count) = (0, 0);
     for pair in 0..WARM + PAIRS {
         let audited = audited(&audit).await?;
         let runs = runs_after(&reader, seen).map_err(text)?;
@@ -51,6 +67,7 @@ async fn ratios() -> Result<Vec<f64>, String> {
         if events.len() < RUNS * (2 * TURNS - 1) {
             return Err(format!("{} events of {RUNS} runs are recorded", events.len()));
         }
+        count += events.len();
         let bare = write(&raw, &runs, &events).map_err(text)?;
         if pair >= WARM {
             // The same events, so their rates are as their times the other way round.
@@ -58,7 +75,25 @@ async fn ratios() -> Result<Vec<f64>, String> {
         }
     }
     audit.close().await;
-    Ok(ratios)
+    drop((audit, reader));
+    let size = std::fs::metadata(&file).map_err(text)?.len() as f64;
+    let mut verified = Vec::new();
+    for _ in 0..5 {
+        let began = now();
+        let found = verify(&file, None).map_err(text)?;
+        if !found.holds() {
+            return Err(format!("what was audited does not verify: {found:?}"));
+        }
+        verified.push(size / 1e6 / began.elapsed().as_secs_f64());
+    }
+    let verified = figure::median(verified);
+    Ok(Found { ratios, bytes_per_event: size / count as f64, verified })
+}
+
+/// A folder beside the program: one in memory would have no fsync, which is most of what is compared.
+fn folder() -> Result<tempfile::TempDir, String> {
+    let program = std::env::current_exe().map_err(text)?;
+    tempfile::tempdir_in(program.parent().unwrap_or(Path::new("."))).map_err(text)
 }
 
 /// How long so many runs take at once, each from its start to settled.
@@ -124,7 +159,8 @@ fn events_after(connection: &Connection, seen: i64) -> rusqlite::Result<Vec<Even
 
 /// A file with the same tables.
 fn open_raw(file: &Path, audit: &Path) -> rusqlite::Result<Connection> {
-    let tables = "SELECT group_concat(sql, ';') FROM sqlite_schema WHERE type = 'table'";
+    let tables = "SELECT group_concat(sql, ';') FROM sqlite_schema
+                  WHERE type = 'table' AND name IN ('runs', 'records', 'journal', 'chain')";
     let tables: String = Connection::open(audit)?.query_row(tables, [], |row| row.get(0))?;
     let connection = Connection::open(file)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -170,6 +206,10 @@ fn write(
             journal.execute(params![event.run, event.seq, event.fact])?;
         }
         drop((record, journal));
+        // As many bytes as the chain takes for them: a digest and its place for each.
+        let link = "INSERT INTO chain (count, entries, head) VALUES (?, zeroblob(?), zeroblob(32))";
+        let count = batch.len() as i64;
+        transaction.prepare_cached(link)?.execute([count, count * LINKED])?;
         transaction.commit()?;
     }
     Ok(began.elapsed())

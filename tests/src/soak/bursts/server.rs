@@ -55,8 +55,7 @@ impl Server {
         let (Some(orders), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("a process without pipes".to_owned());
         };
-        let mut server =
-            Self { child, orders, answers: BufReader::new(stdout).lines(), port: 0 };
+        let mut server = Self { child, orders, answers: BufReader::new(stdout).lines(), port: 0 };
         server.port = server.answer().await?.parse().map_err(|_| "no port".to_owned())?;
         Ok(server)
     }
