@@ -38,9 +38,11 @@ mod deciding;
 mod delegate;
 mod finalizer;
 mod handle;
+mod hold;
 mod life;
 mod log;
 mod outside;
+mod recover;
 mod registry;
 mod reply;
 mod request;
@@ -56,6 +58,7 @@ pub use counts::{Counts, Durations};
 pub(crate) use finalizer::{Finalizer, FinalizerPhase};
 pub use handle::{RunHandle, RunObserver, Settled};
 pub use outside::Awaited;
+pub use recover::{Left, LeftState};
 pub use request::RunRequest;
 pub use resume::{ResumeError, Resumed};
 pub(crate) use shared::Shared;
@@ -67,6 +70,7 @@ pub(crate) struct Config {
     pub(crate) settle_allowance: Duration,
     pub(crate) audit_slice: Duration,
     pub(crate) port_limit: Duration,
+    pub(crate) saving: log::Saving,
 }
 
 /// What all runs of an executor share.
@@ -78,6 +82,8 @@ pub(crate) struct Inner {
     closed: AtomicBool,
     runs: Mutex<Registry>,
     blocking: AtomicUsize,
+    /// Whether somebody renews what this executor holds.
+    keeping: AtomicBool,
     counters: Counters,
 }
 

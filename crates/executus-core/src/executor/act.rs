@@ -5,13 +5,14 @@ use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use serde_json::Value;
 use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep};
 
 use super::life::{Flow, Life};
-use super::shared::{GRACE, millis};
+use super::shared::{GRACE, lost, millis};
 use crate::event::Event;
 use crate::isolate::{Foreign, Isolated, Panicked, isolate};
 use crate::record::{Fact, Stop};
@@ -175,7 +176,7 @@ impl Life {
             };
             durable.map_err(|error| Stop { status: RunStatus::Error, error: Some(error) })?;
         }
-        Ok(())
+        if log.is_lost() { Err(lost()) } else { Ok(()) }
     }
 
     async fn perform(&mut self, reply: &Reply, prepared: &[Prepared<'_>]) -> Flow {
@@ -191,13 +192,26 @@ impl Life {
                 return Ok(());
             }
             let stops = &mut self.stops;
+            let mut save = match &self.log {
+                Some(log) => log.save_within(self.shared.clock()).map(Save::In),
+                None => None,
+            };
             let next = poll_fn(|cx| match poll_any(&mut in_flight, cx) {
-                Poll::Ready(answer) => Poll::Ready(Ok(answer)),
-                Poll::Pending => stops.poll(cx).map(Err),
+                Poll::Ready(answer) => Poll::Ready(Ok(Some(answer))),
+                Poll::Pending => match stops.poll(cx) {
+                    Poll::Ready(stop) => Poll::Ready(Err(stop)),
+                    Poll::Pending => poll_save(&mut save, cx).map(|()| Ok(None)),
+                },
             })
             .await;
             match next {
-                Ok((at, outcome)) => {
+                Ok(None) => {
+                    if let Some(log) = &mut self.log {
+                        // Meanwhile the calls go on. A save fails open.
+                        let _ = Box::pin(log.save(&self.run)).await;
+                    }
+                }
+                Ok(Some((at, outcome))) => {
                     let call = in_flight.swap_remove(at);
                     let (at, fact) = self.answered(reply, call.index, outcome, Some(call.began));
                     drop(call);
@@ -302,6 +316,23 @@ impl Life {
             duration_ms: acted.duration_ms,
         });
         (at, Fact::Acted(Arc::new(acted)))
+    }
+}
+
+/// When what waits is saved, while calls are under way.
+enum Save {
+    In(Duration),
+    At(Pin<Box<Sleep>>),
+}
+
+/// Whether the save is due.
+fn poll_save(save: &mut Option<Save>, cx: &mut std::task::Context<'_>) -> Poll<()> {
+    if let Some(Save::In(left)) = save {
+        *save = Some(Save::At(Box::pin(tokio::time::sleep(*left))));
+    }
+    match save {
+        Some(Save::At(sleep)) => sleep.as_mut().poll(cx),
+        Some(Save::In(_)) | None => Poll::Pending,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::life::{Flow, Life};
 use super::reply::{cap, hide};
-use super::shared::stop;
+use super::shared::{lost, stop};
 use crate::event::Event;
 use crate::isolate::{Panicked, isolate};
 use crate::model::{ModelError, Turn};
@@ -37,7 +37,21 @@ impl Life {
             deadline: self.stops.deadline(),
         };
         let mut effect = isolate(|| self.model.decide(&turn));
-        let attempt = self.stops.attempt(&mut effect, None).await;
+        let mut save_within = match &self.log {
+            Some(log) => log.save_within(self.shared.clock()),
+            None => None,
+        };
+        let attempt = loop {
+            let attempt = self.stops.attempt(&mut effect, save_within).await;
+            if attempt.result.is_some() || attempt.stop.is_some() || save_within.is_none() {
+                break attempt;
+            }
+            save_within = None;
+            if let Some(log) = &mut self.log {
+                // Meanwhile the model thinks on. A save fails open.
+                let _ = Box::pin(log.save(&self.run)).await;
+            }
+        };
         drop(effect);
         drop(turn);
         let attempts = self.shared.deciding().take_attempts();
@@ -72,10 +86,13 @@ impl Life {
     async fn before_step(&mut self, step: u32) -> Flow {
         self.steer().await?;
         if let Some(log) = &mut self.log
-            && log.save_is_due(self.shared.clock().now())
+            && log.save_is_due(self.shared.clock())
         {
             // A save fails open: what was not saved waits for the next one.
             let _ = log.save(&self.run).await;
+            if log.is_lost() {
+                return Err(lost());
+            }
         }
         self.tell_watcher(|watcher| watcher.step(step));
         Ok(())

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::build::Unlived;
 use super::log::Log;
-use super::shared::{Shared, millis, stop};
+use super::shared::{Shared, lost, millis, stop};
 use super::stops::Stops;
 use crate::id::{HoldId, Key};
 use crate::isolate::{Panicked, call};
@@ -132,6 +132,8 @@ async fn drive(life: &mut Life) {
         };
         if let Err(stop) = flow {
             // The first stop that was asked for counts, whatever failed after it.
+            let is_lost = life.log.as_ref().is_some_and(|log| log.is_lost());
+            let stop = if is_lost { lost() } else { stop };
             let stop = life.shared.requested_stop().unwrap_or(stop);
             Box::pin(life.stop(stop)).await;
         }
@@ -142,6 +144,9 @@ impl Life {
     /// Begins this life's part of the log: with what the run was asked to be, or its resumption.
     async fn open(&mut self, first: Fact) {
         if let Some(log) = &mut self.log {
+            if self.run.spec().ports.checkpoint {
+                self.shared.executor().hold_runs();
+            }
             // Nobody records yet, so nothing can refuse.
             let _ = log.put(&self.run, first, Key::step(self.run.step())).await;
         }
