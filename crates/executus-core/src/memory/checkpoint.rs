@@ -110,6 +110,15 @@ impl MemoryCheckpointer {
         self.store.lock().appended
     }
 
+    /// Lets the lease of a run run out now, as if nobody had heard of its holder for long.
+    pub fn expire(&self, run: &RunId) {
+        if let Some(hold) =
+            self.store.lock().runs.get_mut(run).and_then(|facts| facts.hold.as_mut())
+        {
+            hold.until = Instant::now();
+        }
+    }
+
     fn end(&self, run: &RunId, end: Kept) -> Result<(), CheckpointError> {
         let mut store = self.store.lock();
         let Some(facts) = store.runs.get(run) else { return Ok(()) };
