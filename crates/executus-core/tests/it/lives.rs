@@ -27,7 +27,7 @@ async fn dead(stage: &Stage, lines: impl IntoIterator<Item = Say>, after: u64) -
 /// Another life that dies after this long.
 async fn dies_again(stage: &Stage, run: &RunId, after: u64) -> Result<(), ResumeError> {
     let executor = stage.executor();
-    let (_handle, task) = executor.prepare_resume(run, |_| request(model([Say::Hang]))).await?;
+    let (_handle, task) = executor.prepare_resume(run, |_| request(model(stuck()))).await?;
     assert!(tokio::time::timeout(seconds(after), task).await.is_err(), "it was to die");
     Ok(())
 }
@@ -64,7 +64,7 @@ async fn the_answer_of_a_once_call_is_kept_at_once() {
 async fn a_silent_life_is_held() {
     let stage = Stage::new();
     let run = stage.executor().start(request(model([Say::Hang]))).unwrap();
-    tokio::time::sleep(seconds(1000)).await;
+    tokio::time::sleep(seconds(200)).await;
     assert_eq!(stage.plan.count(Site::Append), 1);
     let other = stage.executor();
     assert_eq!(other.resumable().await.unwrap(), []);
@@ -97,8 +97,7 @@ async fn the_dead_are_recorded_as_interrupted() {
     let saved = stage.checkpointer.load(&run).await.unwrap().unwrap();
     assert_eq!((saved.claims, saved.in_vain), (0, 0));
 
-    let model = model([Reply::text("done")]);
-    let resumed = boot.resume(&run, |_| request(model.clone())).await.unwrap();
+    let resumed = boot.resume(&run, |_| request(two_steps())).await.unwrap();
     let ended = stage.ended(run, resumed.settled().await);
     assert_eq!(ended.status(), RunStatus::Ok);
     assert_eq!(stage.trail(&ended.run).closed.len(), 1);
@@ -144,7 +143,7 @@ async fn a_run_that_dies_in_vain_is_parked() {
     assert!(left[0].spec.is_some(), "a parked run is readable");
 
     assert!(boot.unpark(&run).await.unwrap());
-    let resumed = boot.resume(&run, |_| request(model([Reply::text("done")]))).await.unwrap();
+    let resumed = boot.resume(&run, |_| request(two_steps())).await.unwrap();
     assert_eq!(resumed.settled().await.outcome.status, RunStatus::Ok);
 }
 
@@ -152,12 +151,13 @@ async fn a_run_that_dies_in_vain_is_parked() {
 #[tokio::test(start_paused = true)]
 async fn one_that_advances_is_not_parked() {
     let stage = Stage::new();
-    let run = dead(&stage, stuck(), 20).await;
+    let slow = || vec![Say::Slowly(seconds(15), Reply::call("echo", json!({}))); 12];
+    let run = dead(&stage, slow(), 20).await;
     for _ in 0..8 {
         tokio::time::sleep(seconds(61)).await;
         let executor = stage.executor();
         let (_handle, task) =
-            executor.prepare_resume(&run, |_| request(model(stuck()))).await.unwrap();
+            executor.prepare_resume(&run, |_| request(model(slow()))).await.unwrap();
         assert!(tokio::time::timeout(seconds(20), task).await.is_err());
     }
     let saved = stage.checkpointer.load(&run).await.unwrap().unwrap();
@@ -230,10 +230,8 @@ async fn a_kept_id_is_not_started_anew() {
     let checkpointer = MemoryCheckpointer::clone(&stage.checkpointer);
     let run = dead(&stage, stuck(), 20).await;
     let before = checkpointer.load(&run).await.unwrap();
-    let ports = Ports {
-        checkpointer: Some(std::sync::Arc::new(checkpointer.clone())),
-        ..Ports::default()
-    };
+    let ports =
+        Ports { checkpointer: Some(std::sync::Arc::new(checkpointer.clone())), ..Ports::default() };
     let model = two_steps();
     let again = Executor::new(ports).start(request(model.clone()).run_id(run.clone())).unwrap();
     assert_eq!(again.settled().await.outcome.status, RunStatus::Interrupted);
