@@ -129,7 +129,7 @@ async fn a_run_that_kills_its_worker_is_parked() {
     let folded = Run::fold(&saved.records).unwrap();
     assert!(folded.transcript().entries().iter().any(|entry| matches!(entry, Entry::Reply(_))));
     let executor = Executor::builder().checkpointer(Arc::new(store.clone())).build();
-    assert_eq!(executor.parked().await.unwrap(), [run.clone()]);
+    assert_eq!(executor.parked().await.unwrap(), std::slice::from_ref(&run));
     assert_eq!(executor.resumable().await.unwrap(), []);
     assert!(executor.unpark(&run).await.unwrap());
     assert_eq!(executor.resumable().await.unwrap(), [run]);

@@ -1,5 +1,5 @@
 //! Checkpoints on real files, and processes that are killed.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bench;
 mod child;

@@ -18,7 +18,7 @@ use crate::status::RunError;
 /// is a holder of its own, as each process that opens a file is.
 ///
 /// A hold lasts for its lease, by tokio's clock.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct MemoryCheckpointer {
     store: Arc<Mutex<Store>>,
     holder: u64,
@@ -70,12 +70,6 @@ impl Facts {
 
     fn is_held_by(&self, holder: u64) -> bool {
         self.hold.as_ref().is_some_and(|hold| hold.holder == holder)
-    }
-}
-
-impl Default for MemoryCheckpointer {
-    fn default() -> Self {
-        Self { store: Arc::default(), holder: 0 }
     }
 }
 
