@@ -38,7 +38,6 @@ mod deciding;
 mod delegate;
 mod finalizer;
 mod handle;
-mod hold;
 mod life;
 mod log;
 mod outside;
@@ -82,8 +81,6 @@ pub(crate) struct Inner {
     closed: AtomicBool,
     runs: Mutex<Registry>,
     blocking: AtomicUsize,
-    /// Whether somebody renews what this executor holds.
-    keeping: AtomicBool,
     counters: Counters,
 }
 

@@ -192,23 +192,23 @@ impl Life {
                 return Ok(());
             }
             let stops = &mut self.stops;
-            let mut save = match &self.log {
-                Some(log) => log.save_within(self.shared.clock()).map(Save::In),
-                None => None,
-            };
+            let mut due = self.log.as_ref().and_then(|log| log.due_within()).map(Due::In);
             let next = poll_fn(|cx| match poll_any(&mut in_flight, cx) {
                 Poll::Ready(answer) => Poll::Ready(Ok(Some(answer))),
                 Poll::Pending => match stops.poll(cx) {
                     Poll::Ready(stop) => Poll::Ready(Err(stop)),
-                    Poll::Pending => poll_save(&mut save, cx).map(|()| Ok(None)),
+                    Poll::Pending => poll_due(&mut due, cx).map(|()| Ok(None)),
                 },
             })
             .await;
             match next {
                 Ok(None) => {
                     if let Some(log) = &mut self.log {
-                        // Meanwhile the calls go on. A save fails open.
-                        let _ = Box::pin(log.save(&self.run)).await;
+                        // Meanwhile the calls go on.
+                        Box::pin(log.keep_up(&self.run)).await;
+                        if log.is_lost() {
+                            self.shared.request_stop(lost);
+                        }
                     }
                 }
                 Ok(Some((at, outcome))) => {
@@ -319,20 +319,19 @@ impl Life {
     }
 }
 
-/// When what waits is saved, while calls are under way.
-enum Save {
+/// When the log is to be kept up, while calls are under way.
+enum Due {
     In(Duration),
     At(Pin<Box<Sleep>>),
 }
 
-/// Whether the save is due.
-fn poll_save(save: &mut Option<Save>, cx: &mut std::task::Context<'_>) -> Poll<()> {
-    if let Some(Save::In(left)) = save {
-        *save = Some(Save::At(Box::pin(tokio::time::sleep(*left))));
+fn poll_due(due: &mut Option<Due>, cx: &mut std::task::Context<'_>) -> Poll<()> {
+    if let Some(Due::In(left)) = due {
+        *due = Some(Due::At(Box::pin(tokio::time::sleep(*left))));
     }
-    match save {
-        Some(Save::At(sleep)) => sleep.as_mut().poll(cx),
-        Some(Save::In(_)) | None => Poll::Pending,
+    match due {
+        Some(Due::At(sleep)) => sleep.as_mut().poll(cx),
+        Some(Due::In(_)) | None => Poll::Pending,
     }
 }
 

@@ -113,7 +113,7 @@ impl ExecutorBuilder {
     }
 
     /// How often facts are saved, at least: when this many wait (32), and so long after the last
-    /// save (1 s).
+    /// save (1 s). A save that failed is tried again after that time.
     #[must_use]
     pub const fn save_every(mut self, facts: usize, interval: Duration) -> Self {
         self.config.saving.facts = facts;
@@ -121,8 +121,8 @@ impl ExecutorBuilder {
         self
     }
 
-    /// How long a run is this executor's after the checkpointer last heard of it: 60 s. It hears of
-    /// each run three times as often.
+    /// How long a run is this executor's after the checkpointer last heard of it: 60 s. A run is
+    /// renewed three times in a lease, by its own task: one that hangs is lost.
     #[must_use]
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.config.saving.lease = lease;
@@ -148,7 +148,6 @@ impl ExecutorBuilder {
             closed: AtomicBool::new(false),
             runs: Mutex::default(),
             blocking: AtomicUsize::new(0),
-            keeping: AtomicBool::new(false),
             counters: Default::default(),
         }))
     }
@@ -234,7 +233,7 @@ pub(crate) fn life(
     let logged = spec.ports.audit || spec.ports.checkpoint;
     let log = logged.then(|| {
         let checkpointer = executor.ports.checkpointer.clone().filter(|_| spec.ports.checkpoint);
-        Box::new(Log::new(checkpointer, earlier, &executor.config, now))
+        Box::new(Log::new(checkpointer, earlier, &executor.config, clock))
     });
     let stops = Stops::new(Arc::clone(&shared), run.deadline());
     let life = Box::new(Life {

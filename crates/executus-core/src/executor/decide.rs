@@ -37,19 +37,18 @@ impl Life {
             deadline: self.stops.deadline(),
         };
         let mut effect = isolate(|| self.model.decide(&turn));
-        let mut save_within = match &self.log {
-            Some(log) => log.save_within(self.shared.clock()),
-            None => None,
-        };
         let attempt = loop {
-            let attempt = self.stops.attempt(&mut effect, save_within).await;
-            if attempt.result.is_some() || attempt.stop.is_some() || save_within.is_none() {
+            let due = self.log.as_ref().and_then(|log| log.due_within());
+            let attempt = self.stops.attempt(&mut effect, due).await;
+            if attempt.result.is_some() || attempt.stop.is_some() || due.is_none() {
                 break attempt;
             }
-            save_within = None;
             if let Some(log) = &mut self.log {
-                // Meanwhile the model thinks on. A save fails open.
-                let _ = Box::pin(log.save(&self.run)).await;
+                // Meanwhile the model thinks on.
+                Box::pin(log.keep_up(&self.run)).await;
+                if log.is_lost() {
+                    self.shared.request_stop(lost);
+                }
             }
         };
         drop(effect);
@@ -86,7 +85,7 @@ impl Life {
     async fn before_step(&mut self, step: u32) -> Flow {
         self.steer().await?;
         if let Some(log) = &mut self.log
-            && log.save_is_due(self.shared.clock())
+            && log.save_is_due()
         {
             // A save fails open: what was not saved waits for the next one.
             let _ = log.save(&self.run).await;

@@ -144,9 +144,6 @@ impl Life {
     /// Begins this life's part of the log: with what the run was asked to be, or its resumption.
     async fn open(&mut self, first: Fact) {
         if let Some(log) = &mut self.log {
-            if self.run.spec().ports.checkpoint {
-                self.shared.executor().hold_runs();
-            }
             // Nobody records yet, so nothing can refuse.
             let _ = log.put(&self.run, first, Key::step(self.run.step())).await;
         }

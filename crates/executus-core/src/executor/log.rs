@@ -13,6 +13,11 @@ use crate::record::{Fact, Record};
 use crate::status::{ErrorKind, RunError};
 use crate::time::{Clock, Timestamp};
 
+/// How often a hold is renewed in the length of a lease.
+const RENEWALS: u32 = 3;
+/// The shortest pause before the checkpointer is asked again.
+const RETRY: Duration = Duration::from_millis(100);
+
 /// How the facts of a run are kept.
 #[derive(Debug, Clone)]
 pub(crate) struct Saving {
@@ -49,7 +54,11 @@ pub(crate) struct Log {
     earlier: Vec<Record>,
     /// Records that the checkpointer does not have yet, and those before the recorder came.
     waiting: Vec<Record>,
-    saved_at: Timestamp,
+    clock: Clock,
+    /// When the checkpointer was last given something, or asked.
+    asked_at: Timestamp,
+    /// It did not take what it was given last.
+    refused: bool,
     /// A call that may happen only once has begun: its answer is saved as soon as it is there.
     once: bool,
     /// What waits is saved before the next effect, however little it is.
@@ -65,7 +74,7 @@ impl Log {
         checkpointer: Option<Arc<dyn Checkpointer>>,
         earlier: Vec<Record>,
         config: &Config,
-        now: Timestamp,
+        clock: Clock,
     ) -> Self {
         let seq = earlier.last().map_or(0, |record| record.seq);
         Self {
@@ -76,7 +85,9 @@ impl Log {
             seq,
             earlier,
             waiting: Vec::new(),
-            saved_at: now,
+            clock,
+            asked_at: clock.start(),
+            refused: false,
             once: false,
             // The beginning of a life is known before its first effect.
             urgent: true,
@@ -195,21 +206,52 @@ impl Log {
     }
 
     /// Whether a save is due by itself.
-    pub(crate) fn save_is_due(&self, clock: &Clock) -> bool {
-        self.save_within(clock).is_some_and(|left| left.is_zero())
+    pub(crate) fn save_is_due(&self) -> bool {
+        !self.waiting.is_empty() && self.due_within().is_some_and(|left| left.is_zero())
     }
 
-    /// How long what waits may still wait for its save; `None` when nothing does.
-    pub(crate) fn save_within(&self, clock: &Clock) -> Option<Duration> {
-        if self.checkpointer.is_none() || self.waiting.is_empty() || self.lost {
+    /// How long until [`keep_up`](Self::keep_up) is due: what waits is to be saved, or the hold to
+    /// be renewed. `None` when there is nothing to keep up.
+    pub(crate) fn due_within(&self) -> Option<Duration> {
+        if self.checkpointer.is_none() || self.lost {
             return None;
         }
-        let now = clock.now();
         let saving = &self.config.saving;
-        if self.urgent || self.waiting.len() >= saving.facts {
-            return Some(Duration::ZERO);
+        let pause = match (self.waiting.is_empty(), self.refused) {
+            (true, false) => (saving.lease / RENEWALS).max(RETRY),
+            (_, true) => saving.interval.max(RETRY),
+            (false, false) if self.urgent || self.waiting.len() >= saving.facts => Duration::ZERO,
+            (false, false) => saving.interval,
+        };
+        if pause.is_zero() {
+            return Some(pause);
         }
-        Some(saving.interval.saturating_sub(now.since(self.saved_at)))
+        Some(pause.saturating_sub(self.clock.now().since(self.asked_at)))
+    }
+
+    /// Saves what waits, or renews the hold of a run that has nothing to say. Fails open.
+    pub(crate) async fn keep_up(&mut self, run: &Run) {
+        if !self.waiting.is_empty() {
+            let _ = self.save(run).await;
+            return;
+        }
+        let Some(checkpointer) = &self.checkpointer else { return };
+        self.asked_at = self.clock.now();
+        let runs = std::slice::from_ref(&run.spec().run_id);
+        let renew = isolate(|| checkpointer.renew(runs, self.config.saving.lease));
+        match within(renew, self.config.port_limit).await {
+            Some(Ok(Ok(lost))) => {
+                self.refused = false;
+                if !lost.is_empty() {
+                    tracing::warn!(run = %runs[0], "another process has taken the run over");
+                    self.lose();
+                }
+            }
+            _ => {
+                self.refused = true;
+                tracing::warn!(run = %runs[0], "the hold of the run was not renewed");
+            }
+        }
     }
 
     /// Whether somebody else goes on with the run: nothing more is recorded by this life.
@@ -245,14 +287,16 @@ impl Log {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        self.saved_at = run.last_at();
+        self.asked_at = self.clock.now();
         self.urgent = false;
+        self.refused = true;
         let lease = self.config.saving.lease;
         let append = isolate(|| checkpointer.append(id, &self.waiting, lease));
         let appended = within(append, self.config.port_limit).await;
         let error = match appended {
             Some(Ok(Ok(()))) => {
                 self.waiting.clear();
+                self.refused = false;
                 return Ok(());
             }
             Some(Ok(Err(CheckpointError::Lost { .. }))) => {

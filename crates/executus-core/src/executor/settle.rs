@@ -47,11 +47,6 @@ fn same(stop: &Stop, outcome: &Outcome) -> bool {
 
 /// Settles a run that has ended: every phase that it has, in order, whatever happens to the others.
 pub(crate) async fn settle(life: &mut Life) {
-    if life.shared.is_lost()
-        && let Some(log) = &mut life.log
-    {
-        log.lose();
-    }
     if let Err(error) = reopen_audit(life).await {
         life.postponed = Some(error);
     }
@@ -74,7 +69,7 @@ pub(crate) async fn settle(life: &mut Life) {
         outcome: claimed,
         failures: Vec::new(),
         closed: !life.run.spec().ports.audit,
-        lost: life.shared.is_lost() || life.log.as_ref().is_some_and(|log| log.is_lost()),
+        lost: life.log.as_ref().is_some_and(|log| log.is_lost()),
     };
     if settling.lost {
         settling.leave(life);

@@ -74,8 +74,6 @@ pub(crate) struct Shared {
     /// A life that goes on with a kept run: until it knows whether an earlier one had ended the
     /// run, no caller's timer decides how it ends.
     held: AtomicBool,
-    /// Another process holds what is kept of the run.
-    lost: AtomicBool,
     /// Made when somebody first asks for it.
     token: OnceLock<CancellationToken>,
     clock: Clock,
@@ -106,7 +104,6 @@ impl Shared {
             stopping: AtomicBool::new(false),
             steered: AtomicBool::new(false),
             held: AtomicBool::new(false),
-            lost: AtomicBool::new(false),
             token: OnceLock::new(),
             clock,
             deadline,
@@ -162,16 +159,6 @@ impl Shared {
             let waiting = self.cell.lock().take_waiting();
             wake(waiting);
         }
-    }
-
-    /// Leaves the run to another process, which has it.
-    pub(crate) fn lose(&self) {
-        self.lost.store(true, Ordering::SeqCst);
-        self.request_stop(lost);
-    }
-
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::SeqCst)
     }
 
     /// Whether the run is stopping already, or has ended.

@@ -131,7 +131,7 @@ async fn a_run_that_dies_in_vain_is_parked() {
     let refused = dies_again(&stage, &run, 20).await;
     assert!(matches!(refused, Err(ResumeError::Parked { .. })), "{refused:?}");
     assert!(boot.resumable().await.unwrap().is_empty());
-    assert_eq!(boot.parked().await.unwrap(), [run.clone()]);
+    assert_eq!(boot.parked().await.unwrap(), std::slice::from_ref(&run));
     let left = boot.recover().await.unwrap();
     let why = match &left[0].state {
         LeftState::Parked { why } => why.clone(),
