@@ -5,7 +5,6 @@ use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -13,6 +12,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::life::{Flow, Life};
 use super::shared::{GRACE, lost, millis};
+use super::stops::Alarm;
 use crate::event::Event;
 use crate::isolate::{Foreign, Isolated, Panicked, isolate};
 use crate::record::{Fact, Stop};
@@ -192,12 +192,12 @@ impl Life {
                 return Ok(());
             }
             let stops = &mut self.stops;
-            let mut due = self.log.as_ref().and_then(|log| log.due_within()).map(Due::In);
+            let mut due = self.log.as_ref().and_then(|log| log.due_within()).map(Alarm::In);
             let next = poll_fn(|cx| match poll_any(&mut in_flight, cx) {
                 Poll::Ready(answer) => Poll::Ready(Ok(Some(answer))),
                 Poll::Pending => match stops.poll(cx) {
                     Poll::Ready(stop) => Poll::Ready(Err(stop)),
-                    Poll::Pending => poll_due(&mut due, cx).map(|()| Ok(None)),
+                    Poll::Pending => Alarm::poll(&mut due, cx).map(|()| Ok(None)),
                 },
             })
             .await;
@@ -316,22 +316,6 @@ impl Life {
             duration_ms: acted.duration_ms,
         });
         (at, Fact::Acted(Arc::new(acted)))
-    }
-}
-
-/// When the log is to be kept up, while calls are under way.
-enum Due {
-    In(Duration),
-    At(Pin<Box<Sleep>>),
-}
-
-fn poll_due(due: &mut Option<Due>, cx: &mut std::task::Context<'_>) -> Poll<()> {
-    if let Some(Due::In(left)) = due {
-        *due = Some(Due::At(Box::pin(tokio::time::sleep(*left))));
-    }
-    match due {
-        Some(Due::At(sleep)) => sleep.as_mut().poll(cx),
-        Some(Due::In(_)) | None => Poll::Pending,
     }
 }
 
