@@ -41,6 +41,7 @@ mod handle;
 mod life;
 mod log;
 mod outside;
+mod recover;
 mod registry;
 mod reply;
 mod request;
@@ -56,6 +57,7 @@ pub use counts::{Counts, Durations};
 pub(crate) use finalizer::{Finalizer, FinalizerPhase};
 pub use handle::{RunHandle, RunObserver, Settled};
 pub use outside::Awaited;
+pub use recover::{Left, LeftState};
 pub use request::RunRequest;
 pub use resume::{ResumeError, Resumed};
 pub(crate) use shared::Shared;
@@ -67,6 +69,7 @@ pub(crate) struct Config {
     pub(crate) settle_allowance: Duration,
     pub(crate) audit_slice: Duration,
     pub(crate) port_limit: Duration,
+    pub(crate) saving: log::Saving,
 }
 
 /// What all runs of an executor share.

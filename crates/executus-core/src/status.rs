@@ -114,6 +114,8 @@ pub enum ErrorKind {
     Interrupted,
     /// A call awaits somebody's approval: the run is kept and goes on when there is an answer.
     AwaitingApproval,
+    /// The run killed its worker again and again: it is kept, and resumed only by hand.
+    Parked,
     /// A fault of the executor itself; please report it.
     Kernel,
 }
@@ -140,6 +142,7 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
+            Self::Parked => "parked",
             Self::AwaitingApproval => "awaiting_approval",
             Self::Kernel => "kernel",
         }

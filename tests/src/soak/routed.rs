@@ -109,8 +109,13 @@ fn no_checkpointer() -> CheckpointError {
 
 #[async_trait]
 impl Checkpointer for Routes {
-    async fn append(&self, run: &RunId, records: &[Record]) -> Result<(), CheckpointError> {
-        self.of(run).checkpointer.ok_or_else(no_checkpointer)?.append(run, records).await
+    async fn append(
+        &self,
+        run: &RunId,
+        records: &[Record],
+        lease: Duration,
+    ) -> Result<(), CheckpointError> {
+        self.of(run).checkpointer.ok_or_else(no_checkpointer)?.append(run, records, lease).await
     }
 
     async fn complete(&self, run: &RunId) -> Result<(), CheckpointError> {
@@ -127,6 +132,26 @@ impl Checkpointer for Routes {
 
     async fn claim(&self, run: &RunId, lease: Duration) -> Result<bool, CheckpointError> {
         self.of(run).checkpointer.ok_or_else(no_checkpointer)?.claim(run, lease).await
+    }
+
+    async fn renew(&self, runs: &[RunId], lease: Duration) -> Result<Vec<RunId>, CheckpointError> {
+        self.others.checkpointer.as_ref().ok_or_else(no_checkpointer)?.renew(runs, lease).await
+    }
+
+    async fn release(&self, run: &RunId) -> Result<(), CheckpointError> {
+        self.of(run).checkpointer.ok_or_else(no_checkpointer)?.release(run).await
+    }
+
+    async fn park(&self, run: &RunId, why: &RunError) -> Result<(), CheckpointError> {
+        self.of(run).checkpointer.ok_or_else(no_checkpointer)?.park(run, why).await
+    }
+
+    async fn unpark(&self, run: &RunId) -> Result<bool, CheckpointError> {
+        self.of(run).checkpointer.ok_or_else(no_checkpointer)?.unpark(run).await
+    }
+
+    async fn parked(&self) -> Result<Vec<RunId>, CheckpointError> {
+        self.others.checkpointer.as_ref().ok_or_else(no_checkpointer)?.parked().await
     }
 
     async fn load(&self, run: &RunId) -> Result<Option<Saved>, CheckpointError> {

@@ -1,10 +1,13 @@
 //! What an operator asks.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use executus_budget_redis::Config;
-use executus_core::port::{Amounts, Budget, BudgetError, Limit, Window};
-use executus_testkit::redis::RedisServer;
+use executus_core::caps::{CapAsk, CapLimits, Caps};
+use executus_core::port::{Accounts, Amounts, Budget, BudgetError, Limit, Window};
+use executus_redis::redis;
+use executus_testkit::redis::{RedisServer, Settings};
 
 use crate::stage::{budget, hold, tokens};
 
@@ -96,4 +99,59 @@ async fn namespaces_are_apart() {
     first.reserve(&hold(), &"anna".into(), tokens(5)).await.unwrap();
     assert_eq!(second.account("anna").await.unwrap().held, Amounts::default());
     assert!(second.accounts().await.unwrap().is_empty());
+}
+
+/// A node of a cluster, which refuses a script that touches keys of two slots.
+async fn node() -> RedisServer {
+    let more = vec![("cluster-enabled".into(), "yes".into())];
+    let server = RedisServer::started(Settings { more, ..Settings::default() }).await;
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut bare = client.get_multiplexed_async_connection().await.unwrap();
+    let mut all = redis::cmd("CLUSTER");
+    all.arg("ADDSLOTSRANGE").arg(0).arg(16383).exec_async(&mut bare).await.unwrap();
+    let ok = async |bare: &mut redis::aio::MultiplexedConnection| {
+        let mut info = redis::cmd("CLUSTER");
+        info.arg("INFO").query_async::<String>(bare).await.unwrap().contains("cluster_state:ok")
+    };
+    // A node that has just started waits whether others know better.
+    while !ok(&mut bare).await {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server
+}
+
+async fn works_on_one_slot(budget: executus_budget_redis::RedisBudget) {
+    let budget = budget.with_accounts(Accounts::caller().and_always("tenant:acme"));
+    let window = Window::rolling(Duration::from_millis(100));
+    budget.set_limits("anna", &[Limit::new(window, Amounts::UNLIMITED)]).await.unwrap();
+    let (dead, id) = (hold(), hold());
+    budget.reserve(&dead, &"anna".into(), tokens(5)).await.unwrap();
+    budget.abandon(&dead);
+    tokio::time::sleep(budget.lease() + Duration::from_millis(20)).await;
+    budget.reserve(&id, &"anna".into(), tokens(5)).await.unwrap();
+    budget.charge(&id, &id.run, tokens(9)).await.unwrap();
+    budget.settle(&id, tokens(9)).await.unwrap();
+    assert_eq!(budget.account("tenant:acme").await.unwrap().spent, tokens(9));
+    budget.export(&mut |_| {}).await.unwrap();
+}
+
+/// All keys of a namespace are in one slot, those that scripts make too.
+#[tokio::test]
+async fn all_keys_are_in_one_slot() {
+    let server = node().await;
+    let config = Config::new(&server.url()).unwrap().lease(Duration::from_millis(200));
+    works_on_one_slot(crate::stage::with(config.clone()).await).await;
+    let caps = executus_budget_redis::RedisCaps::open(&config, CapLimits::default());
+    let key = "provider".into();
+    caps.acquire(&key, CapAsk { tokens: 3, ..CapAsk::default() }).await.unwrap().used(2);
+}
+
+/// The same through the client for clusters.
+#[cfg(feature = "cluster")]
+#[tokio::test]
+async fn a_cluster_is_asked_as_one_server() {
+    let server = node().await;
+    let url = server.url().replace("redis://", "redis+cluster://");
+    let config = Config::new(&url).unwrap().lease(Duration::from_millis(200));
+    works_on_one_slot(crate::stage::with(config).await).await;
 }

@@ -11,7 +11,8 @@ use smallvec::SmallVec;
 use tokio::time::{Instant, Sleep};
 
 use super::life::{Flow, Life};
-use super::shared::{GRACE, millis};
+use super::shared::{GRACE, lost, millis};
+use super::stops::Alarm;
 use crate::event::Event;
 use crate::isolate::{Foreign, Isolated, Panicked, isolate};
 use crate::record::{Fact, Stop};
@@ -175,7 +176,7 @@ impl Life {
             };
             durable.map_err(|error| Stop { status: RunStatus::Error, error: Some(error) })?;
         }
-        Ok(())
+        if log.is_lost() { Err(lost()) } else { Ok(()) }
     }
 
     async fn perform(&mut self, reply: &Reply, prepared: &[Prepared<'_>]) -> Flow {
@@ -191,13 +192,26 @@ impl Life {
                 return Ok(());
             }
             let stops = &mut self.stops;
+            let mut due = self.log.as_ref().and_then(|log| log.due_within()).map(Alarm::In);
             let next = poll_fn(|cx| match poll_any(&mut in_flight, cx) {
-                Poll::Ready(answer) => Poll::Ready(Ok(answer)),
-                Poll::Pending => stops.poll(cx).map(Err),
+                Poll::Ready(answer) => Poll::Ready(Ok(Some(answer))),
+                Poll::Pending => match stops.poll(cx) {
+                    Poll::Ready(stop) => Poll::Ready(Err(stop)),
+                    Poll::Pending => Alarm::poll(&mut due, cx).map(|()| Ok(None)),
+                },
             })
             .await;
             match next {
-                Ok((at, outcome)) => {
+                Ok(None) => {
+                    if let Some(log) = &mut self.log {
+                        // Meanwhile the calls go on.
+                        Box::pin(log.keep_up(&self.run)).await;
+                        if log.is_lost() {
+                            self.shared.request_stop(lost);
+                        }
+                    }
+                }
+                Ok(Some((at, outcome))) => {
                     let call = in_flight.swap_remove(at);
                     let (at, fact) = self.answered(reply, call.index, outcome, Some(call.began));
                     drop(call);

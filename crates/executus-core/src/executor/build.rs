@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::approve;
 use super::delegate::PaletteTool;
 use super::life::Life;
-use super::log::Log;
+use super::log::{Log, Saving};
 use super::shared::Shared;
 use super::stops::Stops;
 use super::{Config, Executor, Inner, Place, RunHandle, RunRequest, StartError};
@@ -35,6 +35,7 @@ impl Default for ExecutorBuilder {
             settle_allowance: Duration::from_secs(10),
             audit_slice: Duration::from_secs(3),
             port_limit: Duration::from_secs(5),
+            saving: Saving::default(),
         };
         Self { ports: Ports::default(), config }
     }
@@ -108,6 +109,31 @@ impl ExecutorBuilder {
     #[must_use]
     pub const fn port_limit(mut self, limit: Duration) -> Self {
         self.config.port_limit = limit;
+        self
+    }
+
+    /// How often facts are saved, at least: when this many wait (32), and so long after the last
+    /// save (1 s). A save that failed is tried again after that time.
+    #[must_use]
+    pub const fn save_every(mut self, facts: usize, interval: Duration) -> Self {
+        self.config.saving.facts = facts;
+        self.config.saving.interval = interval;
+        self
+    }
+
+    /// How long a run is this executor's after the checkpointer last heard of it: 60 s. A run is
+    /// renewed three times in a lease, by its own task: one that hangs is lost.
+    #[must_use]
+    pub const fn lease(mut self, lease: Duration) -> Self {
+        self.config.saving.lease = lease;
+        self
+    }
+
+    /// How many resumed lives in a row may end without an end and without an advance before the run
+    /// is parked: 5. 0 is no limit.
+    #[must_use]
+    pub const fn attempt_limit(mut self, lives: u32) -> Self {
+        self.config.saving.lives = lives;
         self
     }
 
@@ -207,7 +233,7 @@ pub(crate) fn life(
     let logged = spec.ports.audit || spec.ports.checkpoint;
     let log = logged.then(|| {
         let checkpointer = executor.ports.checkpointer.clone().filter(|_| spec.ports.checkpoint);
-        Box::new(Log::new(checkpointer, earlier, executor.config.port_limit, now))
+        Box::new(Log::new(checkpointer, earlier, &executor.config, clock))
     });
     let stops = Stops::new(Arc::clone(&shared), run.deadline());
     let life = Box::new(Life {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::life::{Flow, Life};
 use super::reply::{cap, hide};
-use super::shared::stop;
+use super::shared::{lost, stop};
 use crate::event::Event;
 use crate::isolate::{Panicked, isolate};
 use crate::model::{ModelError, Turn};
@@ -37,7 +37,20 @@ impl Life {
             deadline: self.stops.deadline(),
         };
         let mut effect = isolate(|| self.model.decide(&turn));
-        let attempt = self.stops.attempt(&mut effect, None).await;
+        let attempt = loop {
+            let due = self.log.as_ref().and_then(|log| log.due_within());
+            let attempt = self.stops.attempt(&mut effect, due).await;
+            if attempt.result.is_some() || attempt.stop.is_some() || due.is_none() {
+                break attempt;
+            }
+            if let Some(log) = &mut self.log {
+                // Meanwhile the model thinks on.
+                Box::pin(log.keep_up(&self.run)).await;
+                if log.is_lost() {
+                    self.shared.request_stop(lost);
+                }
+            }
+        };
         drop(effect);
         drop(turn);
         let attempts = self.shared.deciding().take_attempts();
@@ -72,10 +85,13 @@ impl Life {
     async fn before_step(&mut self, step: u32) -> Flow {
         self.steer().await?;
         if let Some(log) = &mut self.log
-            && log.save_is_due(self.shared.clock().now())
+            && log.save_is_due()
         {
             // A save fails open: what was not saved waits for the next one.
             let _ = log.save(&self.run).await;
+            if log.is_lost() {
+                return Err(lost());
+            }
         }
         self.tell_watcher(|watcher| watcher.step(step));
         Ok(())

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::build::Unlived;
 use super::log::Log;
-use super::shared::{Shared, millis, stop};
+use super::shared::{Shared, lost, millis, stop};
 use super::stops::Stops;
 use crate::id::{HoldId, Key};
 use crate::isolate::{Panicked, call};
@@ -132,6 +132,8 @@ async fn drive(life: &mut Life) {
         };
         if let Err(stop) = flow {
             // The first stop that was asked for counts, whatever failed after it.
+            let is_lost = life.log.as_ref().is_some_and(|log| log.is_lost());
+            let stop = if is_lost { lost() } else { stop };
             let stop = life.shared.requested_stop().unwrap_or(stop);
             Box::pin(life.stop(stop)).await;
         }

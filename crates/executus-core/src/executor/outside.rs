@@ -36,8 +36,7 @@ impl Executor {
     /// [`ResumeError::Unknown`] when nothing is kept of the run, and whatever keeps it from being
     /// read.
     pub async fn awaited(&self, run: &RunId) -> Result<Vec<Awaited>, ResumeError> {
-        let (kept, _) = self.kept(run).await?;
-        Ok(awaited(&kept))
+        Ok(awaited(&self.kept(run).await?.run))
     }
 
     /// Asks a run that is under way in this executor to stop: status `cancelled`. Whether there is

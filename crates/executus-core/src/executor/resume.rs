@@ -1,7 +1,6 @@
 //! Another life for a run that a crash or a shutdown left: fold the facts, ask the plan, go on.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use thiserror::Error;
 
@@ -15,10 +14,8 @@ use crate::machine::{FoldError, Run};
 use crate::port::{Amounts, CheckpointError, Saved};
 use crate::record::{Fact, Record};
 use crate::spec::RunSpec;
+use crate::status::RunError;
 use crate::time::{Clock, Timestamp};
-
-/// How long a resumer has a run for itself before another one may try.
-const LEASE: Duration = Duration::from_secs(60);
 
 /// Why a run was not resumed. What is kept of it is still kept.
 #[derive(Debug, Clone, Error)]
@@ -60,6 +57,14 @@ pub enum ResumeError {
         /// What happened.
         message: String,
     },
+    /// The audit did not take what became of the run; try again later.
+    #[error("what became of run {run} was not recorded: {message}")]
+    Audit {
+        /// Which run.
+        run: RunId,
+        /// What happened.
+        message: String,
+    },
     /// The run can do nothing before somebody approves a call, or the time for that is over.
     /// Nothing was claimed, and nothing recorded.
     #[error("run {run} awaits approval until {}", until.utc())]
@@ -68,6 +73,15 @@ pub enum ResumeError {
         run: RunId,
         /// When the first of its calls that wait is denied for want of an answer.
         until: Timestamp,
+    },
+    /// The run killed its worker again and again: it is left alone until it is
+    /// [unparked](Executor::unpark).
+    #[error("run {run} is parked: {}; unpark it to try again", why.message)]
+    Parked {
+        /// Which run.
+        run: RunId,
+        /// Why.
+        why: RunError,
     },
     /// The run could not be started.
     #[error(transparent)]
@@ -81,6 +95,30 @@ pub struct Resumed {
     pub spec: Arc<RunSpec>,
     /// The calls that await approval, for [`RunRequest::answers`].
     pub awaited: Vec<Awaited>,
+    /// How many lives the run has had.
+    pub lives: u32,
+}
+
+/// What is kept of a run, and the state that it folds to.
+pub(super) struct KeptRun {
+    pub(super) run: Run,
+    pub(super) records: Vec<Record>,
+    pub(super) in_vain: u32,
+    pub(super) parked: Option<RunError>,
+}
+
+impl KeptRun {
+    /// When its newest life began.
+    pub(super) fn began(&self) -> Timestamp {
+        let opens = |fact: &Fact| matches!(fact, Fact::Opened(_) | Fact::Resumed { .. });
+        let began = self.records.iter().rev().find(|record| opens(&record.fact));
+        began.map_or(self.run.last_at(), |record| record.at)
+    }
+
+    pub(super) fn resumed(&self) -> Resumed {
+        let spec = Arc::clone(self.run.spec());
+        Resumed { spec, awaited: awaited(&self.run), lives: self.run.attempt() }
+    }
 }
 
 impl Executor {
@@ -147,26 +185,42 @@ impl Executor {
         }
         // Before anything is claimed: a run that can only wait on is left as it is.
         let limit = self.0.config.port_limit;
-        let (known, _) = self.kept(run).await?;
-        let (spec, awaited) = (Arc::clone(known.spec()), awaited(&known));
-        let mut request = request(&Resumed { spec, awaited });
+        let kept = self.kept(run).await?;
+        if though_waiting {
+            self.unpark_kept(&kept).await?;
+        } else {
+            self.park_in_vain(&kept).await?;
+        }
+        let mut request = request(&kept.resumed());
         request.run_id = Some(run.clone());
+        let known = kept.run;
         if let Some(until) = known.waits()
             && !(though_waiting || Timestamp::now() > until)
             && !request.setup.iter().flat_map(|it| &it.answers).any(|it| known.is_awaited(it))
         {
             return Err(ResumeError::AwaitingApproval { run: run.clone(), until });
         }
-        if !answered(within(isolate(|| checkpointer.claim(run, LEASE)), limit).await)? {
+        let lease = self.0.config.saving.lease;
+        if !answered(within(isolate(|| checkpointer.claim(run, lease)), limit).await)? {
             return Err(ResumeError::Claimed { run: run.clone() });
         }
+        let revived = self.revive_claimed(run, request).await;
+        if revived.is_err() {
+            self.give_back(run).await;
+        }
+        revived
+    }
+
+    async fn revive_claimed(
+        &self,
+        run: &RunId,
+        request: RunRequest,
+    ) -> Result<(RunHandle, Unlived), ResumeError> {
         // Anew: until the claim somebody else may have gone on with it.
-        let (mut folded, records) = self.kept(run).await?;
+        let kept = self.kept(run).await?;
+        self.settle_dead_hold(&kept).await?;
+        let KeptRun { run: mut folded, records, .. } = kept;
         let from_seq = records.last().map_or(0, |record| record.seq);
-        let opens = |fact: &Fact| matches!(fact, Fact::Opened(_) | Fact::Resumed { .. });
-        let began = records.iter().rev().find(|record| opens(&record.fact));
-        let began = began.map_or(folded.last_at(), |record| record.at);
-        self.settle_dead_hold(&folded, began).await?;
 
         let clock = Clock::system();
         let now = clock.start();
@@ -183,20 +237,30 @@ impl Executor {
     }
 
     /// What is kept of a run: its state, and the records that it is the fold of.
-    pub(super) async fn kept(&self, run: &RunId) -> Result<(Run, Vec<Record>), ResumeError> {
+    pub(super) async fn kept(&self, run: &RunId) -> Result<KeptRun, ResumeError> {
         let checkpointer = self.0.ports.checkpointer.as_ref().ok_or(ResumeError::NoCheckpointer)?;
         let loaded = within(isolate(|| checkpointer.load(run)), self.0.config.port_limit).await;
         let saved: Option<Saved> = answered(loaded)?;
-        let Saved { records, .. } =
+        let Saved { records, in_vain, parked, .. } =
             saved.ok_or_else(|| ResumeError::Unknown { run: run.clone() })?;
         let folded =
             Run::fold(&records).map_err(|source| ResumeError::Log { run: run.clone(), source })?;
-        Ok((folded, records))
+        Ok(KeptRun { run: folded, records, in_vain, parked })
+    }
+
+    /// Gives back a run that was claimed for nothing. Fails open: its lease runs out.
+    pub(super) async fn give_back(&self, run: &RunId) {
+        let Some(checkpointer) = &self.0.ports.checkpointer else { return };
+        let limit = self.0.config.port_limit;
+        if let Err(error) = answered(within(isolate(|| checkpointer.release(run)), limit).await) {
+            tracing::warn!(%run, %error, "the run was not given back; it is free when its lease ends");
+        }
     }
 
     /// The dead life's hold is settled with what the facts say it spent. Settling twice is nothing,
     /// so a crash here loses nothing.
-    async fn settle_dead_hold(&self, run: &Run, began: Timestamp) -> Result<(), ResumeError> {
+    pub(super) async fn settle_dead_hold(&self, kept: &KeptRun) -> Result<(), ResumeError> {
+        let (run, began) = (&kept.run, kept.began());
         let ended = run.end().is_some_and(|end| end.stop.status.is_terminal());
         let (Some(budget), Some((hold, spent)), false) = (&self.0.ports.budget, run.hold(), ended)
         else {
@@ -219,7 +283,7 @@ impl Executor {
     }
 }
 
-fn answered<T>(
+pub(super) fn answered<T>(
     answer: Option<Result<Result<T, CheckpointError>, crate::isolate::Panicked>>,
 ) -> Result<T, ResumeError> {
     let message = match answer {

@@ -51,6 +51,9 @@ pub(crate) async fn settle(life: &mut Life) {
         life.postponed = Some(error);
     }
     if let Some(error) = life.postponed.take() {
+        if let Some(log) = &life.log {
+            log.release(&life.run).await;
+        }
         postpone(life, error);
         return;
     }
@@ -66,12 +69,19 @@ pub(crate) async fn settle(life: &mut Life) {
         outcome: claimed,
         failures: Vec::new(),
         closed: !life.run.spec().ports.audit,
+        lost: life.log.as_ref().is_some_and(|log| log.is_lost()),
     };
+    if settling.lost {
+        settling.leave(life);
+    }
     if (life.run.entered() || life.run.attempt() > 1)
         && let Some(log) = &mut life.log
     {
         // The end is known to a later life before the first phase takes effect. Fails open.
         let _ = settling.limited(&executor, Phase::StopCritic, Box::pin(log.save(&life.run))).await;
+        if log.is_lost() {
+            settling.leave(life);
+        }
     }
     while let Next::Settle(phase) = life.run.plan() {
         let result = settling.perform(life, &executor, phase).await;
@@ -91,6 +101,8 @@ pub(crate) async fn settle(life: &mut Life) {
     {
         // What the next life must know of this one's settling.
         let _ = settling.limited(&executor, Phase::Checkpoint, Box::pin(log.save(&life.run))).await;
+        let _ =
+            settling.limited(&executor, Phase::Checkpoint, Box::pin(log.release(&life.run))).await;
     }
     if let Some(watcher) = life.watcher.take() {
         drop_quietly(watcher);
@@ -156,15 +168,33 @@ struct Settling {
     outcome: Arc<Outcome>,
     failures: Vec<(Phase, String)>,
     closed: bool,
+    /// Another process goes on with the run: what it will do itself is not done here.
+    lost: bool,
 }
 
 impl Settling {
+    /// Leaves record, budget, delivery and checkpoint to whoever has the run.
+    fn leave(&mut self, life: &mut Life) {
+        self.lost = true;
+        self.closed = true;
+        if let Some(log) = &mut life.log {
+            log.lose();
+        }
+    }
+
     async fn perform(
         &mut self,
         life: &mut Life,
         executor: &Arc<Inner>,
         phase: Phase,
     ) -> Result<(), String> {
+        let is_shared = matches!(
+            phase,
+            Phase::SettleBudget | Phase::CloseAudit | Phase::Deliver | Phase::Checkpoint
+        );
+        if self.lost && is_shared {
+            return Err("left to the process that goes on with the run".into());
+        }
         match phase {
             Phase::StopCritic => match &life.watcher {
                 Some(watcher) => {

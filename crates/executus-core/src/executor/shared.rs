@@ -420,6 +420,12 @@ pub(crate) fn interrupted() -> Stop {
     stop
 }
 
+/// Another process goes on with the run: nothing of this life counts any more.
+pub(crate) fn lost() -> Stop {
+    let why = "another process took the run over, and goes on with it";
+    stop(RunStatus::Interrupted, ErrorKind::Interrupted, why)
+}
+
 pub(crate) fn stop(status: RunStatus, kind: ErrorKind, message: impl Into<String>) -> Stop {
     Stop { status, error: Some(RunError::new(kind, message)) }
 }

@@ -161,3 +161,22 @@ pub(crate) async fn within<T>(
 ) -> Option<Result<T, Panicked>> {
     tokio::time::timeout_at(Instant::now() + limit, effect).await.ok()
 }
+
+/// Something that is due in a while, for whoever polls other things meanwhile. Its timer is made
+/// only when there is something to wait for.
+pub(crate) enum Alarm {
+    In(Duration),
+    At(Pin<Box<Sleep>>),
+}
+
+impl Alarm {
+    pub(crate) fn poll(alarm: &mut Option<Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(Self::In(left)) = alarm {
+            *alarm = Some(Self::At(Box::pin(tokio::time::sleep(*left))));
+        }
+        match alarm {
+            Some(Self::At(sleep)) => sleep.as_mut().poll(cx),
+            Some(Self::In(_)) | None => Poll::Pending,
+        }
+    }
+}

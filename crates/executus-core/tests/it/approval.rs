@@ -98,7 +98,9 @@ impl Waiting {
             }
         }
         self.stage.checkpointer.complete(&self.run).await.unwrap();
-        self.stage.checkpointer.append(&self.run, &saved.records).await.unwrap();
+        let kept = &self.stage.checkpointer;
+        kept.append(&self.run, &saved.records, seconds(60)).await.unwrap();
+        kept.release(&self.run).await.unwrap();
     }
 
     fn results(&self) -> Vec<CallOutcome> {

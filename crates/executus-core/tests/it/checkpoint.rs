@@ -100,7 +100,7 @@ async fn an_interruption_leaves_it_readable() {
 #[tokio::test(start_paused = true)]
 async fn saves_fail_open_except_before_once() {
     for effect in [Effect::ReadOnly, Effect::Idempotent, Effect::Once] {
-        let stage = Stage::with(Plan::new().with(Site::Append, 1, Fault::Error));
+        let stage = Stage::with(Plan::new().with(Site::Append, 2, Fault::Error));
         let write = ScriptedTool::new("write", Do::Echo).with(|spec| spec.effect(effect)).shared();
         let lines = [Reply::call("write", json!({})), Reply::text("done")];
         let ended = stage.run(request(model(lines)).tools(tools([write.clone()]))).await;

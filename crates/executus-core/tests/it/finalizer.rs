@@ -200,6 +200,8 @@ async fn what_was_said_before_the_end_is_kept() {
     assert!(tokio::time::timeout(seconds(5), task).await.is_err(), "it was to die");
     let run = handle.run_id().clone();
     drop(handle);
+    // Whoever died must be missed.
+    tokio::time::sleep(seconds(61)).await;
     let next = stage.executor();
     let resumed = next.resume(&run, |_| request(model([Say::Hang]))).await.unwrap();
     resumed.cancel();

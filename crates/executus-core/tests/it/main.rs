@@ -14,6 +14,7 @@ mod deciding;
 mod delivery;
 mod faults;
 mod finalizer;
+mod lives;
 mod machine;
 mod memory;
 mod palette;

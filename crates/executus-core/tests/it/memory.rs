@@ -88,12 +88,14 @@ async fn an_append_renews_the_claim() {
     let store = MemoryCheckpointer::default();
     let run = RunId::random();
     let lease = Duration::from_secs(10);
-    store.append(&run, &sample::records(&run, 1..=2)).await.unwrap();
+    store.append(&run, &sample::records(&run, 1..=2), lease).await.unwrap();
+    assert!(!store.claim(&run, lease).await.unwrap());
+    store.release(&run).await.unwrap();
     assert!(store.claim(&run, lease).await.unwrap());
     for seq in 3..8 {
         tokio::time::advance(Duration::from_secs(8)).await;
         assert!(!store.claim(&run, lease).await.unwrap());
-        store.append(&run, &[sample::record(&run, seq)]).await.unwrap();
+        store.append(&run, &[sample::record(&run, seq)], lease).await.unwrap();
     }
     tokio::time::advance(lease).await;
     assert!(store.claim(&run, lease).await.unwrap());

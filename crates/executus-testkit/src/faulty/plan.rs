@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use super::Fault;
 
-/// A call of a port, a model or a tool.
+/// A call of a port, a model or a tool. What else is done with claims (renewing, releasing,
+/// parking) is of `Claim`, and listing the parked of `List`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is named like the call it stands for")]
 pub enum Site {

@@ -99,6 +99,7 @@ impl Checkpointer for Faulty<dyn Checkpointer> {
         &'life0 self,
         run: &'life1 RunId,
         records: &'life2 [Record],
+        lease: Duration,
     ) -> Answer<'async_trait, Result<(), CheckpointError>>
     where
         'life0: 'async_trait,
@@ -107,7 +108,7 @@ impl Checkpointer for Faulty<dyn Checkpointer> {
         Self: 'async_trait,
     {
         call(&self.plan, Site::Append, Some(run), checkpoint_error, move || {
-            self.inner.append(run, records)
+            self.inner.append(run, records, lease)
         })
     }
 
@@ -164,6 +165,69 @@ impl Checkpointer for Faulty<dyn Checkpointer> {
         call(&self.plan, Site::Claim, Some(run), checkpoint_error, move || {
             self.inner.claim(run, lease)
         })
+    }
+
+    fn renew<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        runs: &'life1 [RunId],
+        lease: Duration,
+    ) -> Answer<'async_trait, Result<Vec<RunId>, CheckpointError>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        call(&self.plan, Site::Claim, None, checkpoint_error, move || self.inner.renew(runs, lease))
+    }
+
+    fn release<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        run: &'life1 RunId,
+    ) -> Answer<'async_trait, Result<(), CheckpointError>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        call(&self.plan, Site::Claim, Some(run), checkpoint_error, move || self.inner.release(run))
+    }
+
+    fn park<'life0, 'life1, 'life2, 'async_trait>(
+        &'life0 self,
+        run: &'life1 RunId,
+        why: &'life2 RunError,
+    ) -> Answer<'async_trait, Result<(), CheckpointError>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        'life2: 'async_trait,
+        Self: 'async_trait,
+    {
+        call(&self.plan, Site::Claim, Some(run), checkpoint_error, move || {
+            self.inner.park(run, why)
+        })
+    }
+
+    fn unpark<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        run: &'life1 RunId,
+    ) -> Answer<'async_trait, Result<bool, CheckpointError>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        call(&self.plan, Site::Claim, Some(run), checkpoint_error, move || self.inner.unpark(run))
+    }
+
+    fn parked<'life0, 'async_trait>(
+        &'life0 self,
+    ) -> Answer<'async_trait, Result<Vec<RunId>, CheckpointError>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        call(&self.plan, Site::List, None, checkpoint_error, move || self.inner.parked())
     }
 
     fn load<'life0, 'life1, 'async_trait>(

@@ -161,7 +161,7 @@ impl World {
         let budget = budget.then(|| Faulty::new(inner, plan) as Arc<dyn Budget>);
         let inner: Arc<dyn Critic> = Arc::<ScriptedCritic>::clone(&self.critic);
         let critic = critic.then(|| Faulty::new(inner, plan) as Arc<dyn Critic>);
-        let inner: Arc<dyn Checkpointer> = Arc::<MemoryCheckpointer>::clone(&self.checkpointer);
+        let inner: Arc<dyn Checkpointer> = Arc::new(MemoryCheckpointer::clone(&self.checkpointer));
         let checkpointer = checkpointer.then(|| Faulty::new(inner, plan) as Arc<dyn Checkpointer>);
         let inner: Arc<dyn Palette> = Arc::<ScriptedPalette>::clone(&self.palette);
         let palette = palette.then(|| Faulty::new(inner, plan) as Arc<dyn Palette>);

@@ -288,8 +288,13 @@ struct Wasteful {
 
 #[async_trait]
 impl Checkpointer for Wasteful {
-    async fn append(&self, run: &RunId, records: &[Record]) -> Result<(), CheckpointError> {
-        self.inner.append(run, records).await?;
+    async fn append(
+        &self,
+        run: &RunId,
+        records: &[Record],
+        lease: Duration,
+    ) -> Result<(), CheckpointError> {
+        self.inner.append(run, records, lease).await?;
         let kept = self.inner.load(run).await?.map_or(0, |saved| saved.records.len() as u64);
         *self.written.lock() += if self.wastes { kept } else { records.len() as u64 };
         Ok(())
@@ -309,6 +314,26 @@ impl Checkpointer for Wasteful {
 
     async fn claim(&self, run: &RunId, _lease: Duration) -> Result<bool, CheckpointError> {
         Ok(self.inner.load(run).await?.is_some())
+    }
+
+    async fn renew(&self, runs: &[RunId], lease: Duration) -> Result<Vec<RunId>, CheckpointError> {
+        self.inner.renew(runs, lease).await
+    }
+
+    async fn release(&self, run: &RunId) -> Result<(), CheckpointError> {
+        self.inner.release(run).await
+    }
+
+    async fn park(&self, run: &RunId, why: &RunError) -> Result<(), CheckpointError> {
+        self.inner.park(run, why).await
+    }
+
+    async fn unpark(&self, run: &RunId) -> Result<bool, CheckpointError> {
+        self.inner.unpark(run).await
+    }
+
+    async fn parked(&self) -> Result<Vec<RunId>, CheckpointError> {
+        self.inner.parked().await
     }
 
     async fn load(&self, run: &RunId) -> Result<Option<Saved>, CheckpointError> {
