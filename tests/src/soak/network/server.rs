@@ -113,7 +113,8 @@ pub(super) async fn serve(plan: Plan) -> turmoil::Result {
             accepted = listener.accept() => {
                 let (stream, _) = accepted?;
                 let (orders, rng) = (orders.subscribe(), rng.fork());
-                tokio::spawn(async move {
+                #[expect(clippy::disallowed_methods, reason = "a task of the simulated host")]
+                let _detached = tokio::spawn(async move {
                     // A client that is gone is no matter of the server.
                     let _gone = connection(stream, orders, plan.work, rng).await;
                 });
