@@ -37,20 +37,20 @@ impl Life {
             deadline: self.stops.deadline(),
         };
         let mut effect = isolate(|| self.model.decide(&turn));
-        let attempt = loop {
-            let due = self.log.as_ref().and_then(|log| log.due_within());
-            let attempt = self.stops.attempt(&mut effect, due).await;
-            if attempt.result.is_some() || attempt.stop.is_some() || due.is_none() {
-                break attempt;
+        let due = self.log.as_ref().and_then(|log| log.due_within());
+        let mut attempt = self.stops.attempt(&mut effect, due).await;
+        while attempt.result.is_none()
+            && attempt.stop.is_none()
+            && let Some(log) = &mut self.log
+        {
+            // Meanwhile the model thinks on.
+            Box::pin(log.keep_up(&self.run)).await;
+            if log.is_lost() {
+                self.shared.request_stop(lost);
             }
-            if let Some(log) = &mut self.log {
-                // Meanwhile the model thinks on.
-                Box::pin(log.keep_up(&self.run)).await;
-                if log.is_lost() {
-                    self.shared.request_stop(lost);
-                }
-            }
-        };
+            let due = log.due_within();
+            attempt = Box::pin(self.stops.attempt(&mut effect, due)).await;
+        }
         drop(effect);
         drop(turn);
         let attempts = self.shared.deciding().take_attempts();
