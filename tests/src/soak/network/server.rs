@@ -1,5 +1,6 @@
 //! The server of a schedule: it answers, drops and goes away as planned.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -8,6 +9,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use turmoil::net::{TcpListener, TcpStream};
 
 use super::{Fate, GONE_TO, PORT, RUN, millis};
+
+/// With so many requests at once, one of their callers sees what happens to its connection.
+const BUSY: usize = 3;
 
 /// What the server does, and when.
 #[derive(Debug, Clone)]
@@ -22,8 +26,9 @@ pub(super) struct Plan {
 enum Event {
     /// All connections are closed.
     Burst,
-    /// Then nobody listens for so long.
-    Away(Duration),
+    /// All connections are closed, and nobody listens for so long. It happens under way: whoever
+    /// restarts while nobody asks is refused, and that counts.
+    Restart(Duration),
     /// From here on every request is dropped.
     DropAll,
     /// The end.
@@ -47,10 +52,9 @@ impl Plan {
         let mut events = Vec::new();
         let mut at = Duration::from_millis(rng.u64(300..1200));
         while at < end {
-            events.push((at, Event::Burst));
-            if fate == Fate::Restarts && rng.bool() {
-                events.push((at, Event::Away(Duration::from_millis(rng.u64(100..1200)))));
-            }
+            let restarts = fate == Fate::Restarts && rng.bool();
+            let away = Duration::from_millis(rng.u64(100..1200));
+            events.push((at, if restarts { Event::Restart(away) } else { Event::Burst }));
             // Between two bursts there is time for answers on fresh connections.
             at += millis(rng, Duration::from_millis(1500), GONE_TO);
         }
@@ -64,7 +68,8 @@ impl Plan {
     }
 
     pub(super) fn bursts(&self) -> u64 {
-        self.events.iter().filter(|(_, event)| *event == Event::Burst).count() as u64
+        let is_burst = |event| matches!(event, Event::Burst | Event::Restart(_));
+        self.events.iter().filter(|(_, event)| is_burst(*event)).count() as u64
     }
 }
 
@@ -75,6 +80,9 @@ pub(super) async fn serve(plan: Plan) -> turmoil::Result {
     let mut rng = fastrand::Rng::with_seed(plan.seed);
     let mut events = plan.events.into_iter();
     let mut next = events.next();
+    let busy = Arc::new(watch::Sender::new(0));
+    let mut is_busy = busy.subscribe();
+    let mut restart = None;
     let mut listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
     loop {
         let at = next.map(|(at, _)| began + at);
@@ -95,13 +103,7 @@ pub(super) async fn serve(plan: Plan) -> turmoil::Result {
                         order.drops_all = true;
                         order.burst += 1;
                     }),
-                    Some(Event::Away(time)) => {
-                        // The news of the drops must not come behind that of a refusal.
-                        sleep(Duration::from_millis(50)).await;
-                        drop(listener);
-                        sleep(time).await;
-                        listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
-                    }
+                    Some(Event::Restart(away)) => restart = Some(away),
                     Some(Event::Death) => {
                         orders.send_modify(|order| order.burst += 1);
                         drop(listener);
@@ -110,13 +112,25 @@ pub(super) async fn serve(plan: Plan) -> turmoil::Result {
                     None => {}
                 }
             }
+            // What it was found by is let go at once: it locks out those who count.
+            _ = async { is_busy.wait_for(|requests| *requests >= BUSY).await.is_ok() },
+                if restart.is_some() =>
+            {
+                orders.send_modify(|order| order.burst += 1);
+                // The news of the drops must not come behind that of a refusal.
+                sleep(Duration::from_millis(50)).await;
+                drop(listener);
+                sleep(restart.take().unwrap_or_default()).await;
+                listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
+            }
             accepted = listener.accept() => {
                 let (stream, _) = accepted?;
                 let (orders, rng) = (orders.subscribe(), rng.fork());
+                let busy = Arc::clone(&busy);
                 #[expect(clippy::disallowed_methods, reason = "a task of the simulated host")]
                 let _detached = tokio::spawn(async move {
                     // A client that is gone is no matter of the server.
-                    let _gone = connection(stream, orders, plan.work, rng).await;
+                    let _gone = connection(stream, orders, &busy, plan.work, rng).await;
                 });
             }
         }
@@ -127,6 +141,7 @@ pub(super) async fn serve(plan: Plan) -> turmoil::Result {
 async fn connection(
     mut stream: TcpStream,
     mut orders: watch::Receiver<Order>,
+    busy: &watch::Sender<usize>,
     work: u64,
     mut rng: fastrand::Rng,
 ) -> std::io::Result<()> {
@@ -143,6 +158,7 @@ async fn connection(
             if orders.borrow().drops_all {
                 return Ok(());
             }
+            let _request = Underway::of(busy);
             sleep(Duration::from_millis(rng.u64(1..=work))).await;
             let size = size(&head);
             head.clear();
@@ -158,6 +174,22 @@ async fn connection(
     tokio::select! {
         talked = talk => talked,
         _ = told.wait_for(|order| order.burst > burst) => Ok(()),
+    }
+}
+
+/// A request that is being answered.
+struct Underway<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Underway<'a> {
+    fn of(busy: &'a watch::Sender<usize>) -> Self {
+        busy.send_modify(|requests| *requests += 1);
+        Self(busy)
+    }
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|requests| *requests -= 1);
     }
 }
 
