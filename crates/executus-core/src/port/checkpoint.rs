@@ -14,7 +14,7 @@
 //!   as it is.
 //! - **K3** The cost of `append` MUST NOT grow with the run.
 //! - **K4** `load` MUST return all appended records in order. A gap in the sequence is refused, except
-//!   before a [`Fact::Resumed`](crate::Fact::Resumed): the records between were void.
+//!   before a [`Fact::Resumed`]: the records between were void.
 //! - **K5** `complete` and `fail` end the keeping of a run: it MUST NOT be listed any more. Both are
 //!   idempotent.
 //! - **K6** Of several claims of one run exactly one MUST succeed until it is over or its lease ran
