@@ -1,10 +1,11 @@
 //! Why a query has no answer, and what the store's errors mean for a run.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use executus_core::RunId;
 use executus_core::port::{AuditError, Cause};
+use executus_core::{RunId, Timestamp};
 use executus_sqlite::{OpenError, StoreError};
 use thiserror::Error;
 
@@ -66,6 +67,20 @@ pub enum QueryError {
         /// What it is.
         value: i64,
     },
+    /// A span of time ends before it begins.
+    #[error("`since` is {since} and `until` is {until}, which is before it; exchange them")]
+    Reversed {
+        /// Where it was to begin.
+        since: Timestamp,
+        /// Where it was to end.
+        until: Timestamp,
+    },
+    /// A cursor is none, or belongs to another list.
+    #[error("`{cursor}` is no place in this list; begin without one")]
+    Cursor {
+        /// What was given, cut to 80 characters.
+        cursor: String,
+    },
     /// Something in the file cannot be read as what it should be.
     #[error("{what} of run `{run}` cannot be read; was the file changed by hand?")]
     Damaged {
@@ -88,6 +103,22 @@ pub enum QueryError {
         /// What happened.
         #[source]
         source: Cause,
+    },
+}
+
+/// Why an export is not whole. What was written until then stays written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The file could not be read.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// What it goes to took no more.
+    #[error("the export could not be written")]
+    Write {
+        /// Why: `BrokenPipe` where somebody did not want more.
+        #[source]
+        source: io::Error,
     },
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::body;
 use crate::chain::entry::Entry;
 use crate::chain::row as chained;
+use crate::cursor::Cursor;
 use crate::row::Group;
 
 /// Something that a host records beside the trails of its runs: an action of a capability, say.
@@ -32,10 +33,16 @@ pub struct Note {
 pub struct NoteFilter {
     /// Notes of this run alone.
     pub run: Option<RunId>,
+    /// Notes of this kind alone.
+    pub kind: Option<String>,
     /// Notes of this time or later.
     pub since: Option<Timestamp>,
-    /// Notes from before this time.
+    /// Notes from before this time. It must not lie before `since`.
     pub until: Option<Timestamp>,
+    /// At most so many; `None` for all.
+    pub limit: Option<i64>,
+    /// Those after this place: the `next` of the page before.
+    pub after: Option<Cursor>,
 }
 
 /// A note to write, rendered on the thread of whoever gave it.

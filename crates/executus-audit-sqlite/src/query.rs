@@ -4,9 +4,13 @@ use executus_core::digest::Digest;
 use executus_core::{Key, RunError, RunId, RunSpec, RunStatus, Stats, Timestamp};
 use serde_json::Value;
 
+use crate::cursor::Cursor;
+
 /// Which runs to list. The default lists all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunFilter {
+    /// This run alone.
+    pub run: Option<RunId>,
     /// Runs with this status alone.
     pub status: Option<RunStatus>,
     /// Runs without a status alone: under way, or left by a process that died.
@@ -15,12 +19,15 @@ pub struct RunFilter {
     pub caller: Option<String>,
     /// Runs that started at this time or later.
     pub since: Option<Timestamp>,
-    /// Runs that started before this time.
+    /// Runs that started before this time. It must not lie before `since`.
     pub until: Option<Timestamp>,
     /// At most so many; `None` for all.
     pub limit: Option<i64>,
-    /// Without the first so many of them.
+    /// Without the first so many of them. For a long list use `after`, which costs the same for
+    /// each page and does not shift when runs are dropped.
     pub offset: i64,
+    /// Those after this place: the `next` of the page before.
+    pub after: Option<Cursor>,
 }
 
 /// A run as a whole.

@@ -1,24 +1,24 @@
 //! Queries.
 
-use std::path::Path;
-use std::sync::Arc;
+mod filter;
+mod rows;
 
-use executus_core::digest::Digest;
-use executus_core::port::Cause;
-use executus_core::{Key, Record, RunId, RunStatus, Timestamp};
-use executus_sqlite::rusqlite::types::Value as SqlValue;
+use std::path::Path;
+
+use executus_core::{Record, RunId};
 use executus_sqlite::rusqlite::{
-    Connection, Error as SqliteError, OptionalExtension, Row, params_from_iter,
+    Connection, Error as SqliteError, OptionalExtension, params, params_from_iter,
 };
 use executus_sqlite::{OpenError, Reader};
-use serde::de::DeserializeOwned;
 
 use crate::anchor::{self, Mark, Tail};
 use crate::config::Config;
+use crate::cursor::{Cursor, List, Page};
 use crate::error::QueryError;
 use crate::note::{Note, NoteFilter};
 use crate::query::{AuditRecord, RunFilter, RunSummary};
 use crate::schema::SCHEMA;
+use filter::Selection;
 
 /// Answers a host's queries. Clones share their connections.
 ///
@@ -27,13 +27,6 @@ use crate::schema::SCHEMA;
 pub struct AuditReader {
     reader: Reader,
 }
-
-/// The columns of a summary, in the order of [`summary`].
-const SUMMARY: &str = "SELECT run_id, name, caller_id, parent_run_id, started_at, ended_at, status,
-  closed, output, error, stats, artifacts, attempt, spec, journaled FROM runs";
-
-/// The columns of a note, in the order of [`noted`].
-const NOTE: &str = "SELECT id, run_id, at, kind, body FROM notes";
 
 /// Why a query has no answer, while SQLite's own errors are still on their way.
 enum Fault {
@@ -68,19 +61,26 @@ impl AuditReader {
     /// The runs that pass the filter, by the time of their start and their id: the newest last.
     ///
     /// # Errors
-    /// [`QueryError::Negative`] for a limit or an offset below 0.
+    /// [`QueryError::Negative`], [`QueryError::Reversed`] and [`QueryError::Cursor`] for a filter
+    /// that means nothing.
     pub fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, QueryError> {
-        for (field, value) in [("limit", filter.limit.unwrap_or(0)), ("offset", filter.offset)] {
-            if value < 0 {
-                return Err(QueryError::Negative { field, value });
-            }
-        }
-        let (condition, values) = conditions(filter);
-        let sql = format!("{SUMMARY}{condition} ORDER BY started_at, run_id LIMIT ? OFFSET ?");
-        self.read(|connection| {
+        self.runs_page(filter).map(|page| page.items)
+    }
+
+    /// The same, with the place where the next page begins.
+    ///
+    /// # Errors
+    /// As of [`runs`](Self::runs).
+    pub fn runs_page(&self, filter: &RunFilter) -> Result<Page<RunSummary>, QueryError> {
+        let Selection { sql, values } = filter::runs(filter)?;
+        let sql = format!("{}{sql}", rows::SUMMARY);
+        let runs = self.read(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
-            statement.query_and_then(params_from_iter(values), summary)?.collect()
-        })
+            statement.query_and_then(params_from_iter(values), rows::summary)?.collect()
+        })?;
+        let cursor =
+            |run: &RunSummary| Cursor::new(List::Runs, run.started_at, run.run_id.as_str());
+        Ok(Page::cut(runs, filter.limit, cursor))
     }
 
     /// One run.
@@ -90,9 +90,17 @@ impl AuditReader {
     pub fn run(&self, run: &RunId) -> Result<RunSummary, QueryError> {
         self.read(|connection| {
             let mut statement =
-                connection.prepare_cached(&format!("{SUMMARY} WHERE run_id = ?"))?;
-            let found = statement.query_and_then([run.as_str()], summary)?.next();
+                connection.prepare_cached(&format!("{} WHERE run_id = ?", rows::SUMMARY))?;
+            let found = statement.query_and_then([run.as_str()], rows::summary)?.next();
             found.unwrap_or_else(|| Err(not_found(run)))
+        })
+    }
+
+    /// Whether a run is recorded under this id.
+    pub(crate) fn is_recorded(&self, run: &RunId) -> Result<bool, QueryError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT 1 FROM runs WHERE run_id = ?")?;
+            Ok(statement.exists([run.as_str()])?)
         })
     }
 
@@ -103,18 +111,46 @@ impl AuditReader {
     pub fn records(&self, run: &RunId) -> Result<Vec<AuditRecord>, QueryError> {
         self.read(|connection| {
             let (id, _) = id(connection, run)?;
-            let mut statement = connection.prepare_cached(
-                "SELECT seq, at, step, call, args, state, fact, kind, body FROM records
-                 WHERE run = ? ORDER BY seq",
-            )?;
-            let rows = statement.query_and_then([id], |row| {
-                let (seq, at, key, state) = head(run.as_str(), row)?;
-                let body: String = row.get(8)?;
-                let body = part(run.as_str(), "record", seq, &body)?;
-                let fact = Digest::from_bytes(row.get(6)?);
-                Ok(AuditRecord { seq, at, key, kind: row.get(7)?, body, fact, state })
-            })?;
-            rows.collect()
+            let sql = format!("{} WHERE run = ? ORDER BY seq", rows::RECORD);
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement.query_and_then([id], |row| rows::record(run.as_str(), row))?.collect()
+        })
+    }
+
+    /// The records of a run with a number above `seq`, in order, at most so many.
+    ///
+    /// # Errors
+    /// [`QueryError::NotFound`] when nothing is recorded under the id.
+    pub fn records_after(
+        &self,
+        run: &RunId,
+        seq: u64,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, QueryError> {
+        self.records_within(run, seq, limit, usize::MAX)
+    }
+
+    /// The same; no more of them when they take so many bytes.
+    pub(crate) fn records_within(
+        &self,
+        run: &RunId,
+        seq: u64,
+        limit: u32,
+        bytes: usize,
+    ) -> Result<Vec<AuditRecord>, QueryError> {
+        let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+        self.read(|connection| {
+            let (id, _) = id(connection, run)?;
+            let sql = format!("{} WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?", rows::RECORD);
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut found = statement.query(params![id, seq, limit])?;
+            let (mut records, mut taken) = (Vec::new(), 0_usize);
+            while taken < bytes {
+                let Some(row) = found.next()? else { break };
+                taken = taken.saturating_add(row.get_ref(8)?.as_bytes().map_or(0, <[u8]>::len));
+                records.push(rows::record(run.as_str(), row)?);
+            }
+            Ok(records)
         })
     }
 
@@ -135,9 +171,9 @@ impl AuditReader {
                  FROM records JOIN journal USING (run, seq) WHERE run = ? ORDER BY seq",
             )?;
             let rows = statement.query_and_then([id], |row| {
-                let (seq, at, key, state) = head(run.as_str(), row)?;
+                let (seq, at, key, state) = rows::head(run.as_str(), row)?;
                 let fact: String = row.get(6)?;
-                let fact = part(run.as_str(), "fact", seq, &fact)?;
+                let fact = rows::part(run.as_str(), "fact", seq, &fact)?;
                 Ok(Record { seq, at, key, fact, state })
             })?;
             rows.collect()
@@ -150,29 +186,34 @@ impl AuditReader {
     /// [`QueryError::Damaged`] when it cannot be read as one.
     pub fn note(&self, id: &str) -> Result<Option<Note>, QueryError> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(&format!("{NOTE} WHERE id = ?"))?;
-            statement.query_and_then([id], noted)?.next().transpose()
+            let mut statement =
+                connection.prepare_cached(&format!("{} WHERE id = ?", rows::NOTE))?;
+            statement.query_and_then([id], rows::noted)?.next().transpose()
         })
     }
 
     /// The notes that pass the filter, by time and id: the newest last.
     ///
     /// # Errors
-    /// [`QueryError::Damaged`] when one of them cannot be read as one.
+    /// [`QueryError::Damaged`] when one of them cannot be read as one; those of
+    /// [`runs`](Self::runs) for a filter that means nothing.
     pub fn notes(&self, filter: &NoteFilter) -> Result<Vec<Note>, QueryError> {
-        let NoteFilter { run, since, until } = filter;
-        let time = |time: &Timestamp| SqlValue::Integer(time.as_micros());
-        let run = run.as_ref().map(|run| SqlValue::Text(run.as_str().to_owned()));
-        let (condition, values) = all_of([
-            run.map(|run| ("run_id = ?", run)),
-            since.as_ref().map(|since| ("at >= ?", time(since))),
-            until.as_ref().map(|until| ("at < ?", time(until))),
-        ]);
-        let sql = format!("{NOTE}{condition} ORDER BY at, id");
-        self.read(|connection| {
+        self.notes_page(filter).map(|page| page.items)
+    }
+
+    /// The same, with the place where the next page begins.
+    ///
+    /// # Errors
+    /// As of [`notes`](Self::notes).
+    pub fn notes_page(&self, filter: &NoteFilter) -> Result<Page<Note>, QueryError> {
+        let Selection { sql, values } = filter::notes(filter)?;
+        let sql = format!("{}{sql}", rows::NOTE);
+        let notes = self.read(|connection| {
             let mut statement = connection.prepare_cached(&sql)?;
-            statement.query_and_then(params_from_iter(values), noted)?.collect()
-        })
+            statement.query_and_then(params_from_iter(values), rows::noted)?.collect()
+        })?;
+        let cursor = |note: &Note| Cursor::new(List::Notes, note.at, &note.id);
+        Ok(Page::cut(notes, filter.limit, cursor))
     }
 
     /// How far the chain goes now: for an anchor of a host's own.
@@ -205,34 +246,6 @@ impl AuditReader {
     }
 }
 
-fn conditions(filter: &RunFilter) -> (String, Vec<SqlValue>) {
-    let text = |text: &str| SqlValue::Text(text.to_owned());
-    let time = |time: Timestamp| SqlValue::Integer(time.as_micros());
-    let (sql, mut values) = all_of([
-        filter.status.map(|status| ("status = ?", text(status.as_str()))),
-        filter.open.then_some(("(status IS NULL) = ?", SqlValue::Integer(1))),
-        filter.caller.as_deref().map(|caller| ("caller_id = ?", text(caller))),
-        filter.since.map(|since| ("started_at >= ?", time(since))),
-        filter.until.map(|until| ("started_at < ?", time(until))),
-    ]);
-    values.push(SqlValue::Integer(filter.limit.unwrap_or(-1)));
-    values.push(SqlValue::Integer(filter.offset));
-    (sql, values)
-}
-
-/// Those conditions that there are, with their values.
-fn all_of(
-    conditions: impl IntoIterator<Item = Option<(&'static str, SqlValue)>>,
-) -> (String, Vec<SqlValue>) {
-    let (mut sql, mut values) = (String::new(), Vec::new());
-    for (condition, value) in conditions.into_iter().flatten() {
-        sql.push_str(if values.is_empty() { " WHERE " } else { " AND " });
-        sql.push_str(condition);
-        values.push(value);
-    }
-    (sql, values)
-}
-
 /// The row of a run, and whether its journal is there.
 fn id(connection: &Connection, run: &RunId) -> Result<(i64, bool), Fault> {
     connection
@@ -244,83 +257,4 @@ fn id(connection: &Connection, run: &RunId) -> Result<(i64, bool), Fault> {
 
 fn not_found(run: &RunId) -> Fault {
     Fault::Query(QueryError::NotFound { run: run.clone() })
-}
-
-/// The first columns of both forms of a record.
-fn head(run: &str, row: &Row<'_>) -> Result<(u64, Timestamp, Key, Digest), Fault> {
-    let seq: i64 = row.get(0)?;
-    let seq = seq.cast_unsigned();
-    let rest = || {
-        let args = row.get::<_, Option<[u8; 32]>>(4)?.map(Digest::from_bytes);
-        let key = Key { step: row.get(2)?, call: row.get(3)?, args };
-        let at = Timestamp::from_micros(row.get(1)?);
-        Ok((seq, at, key, Digest::from_bytes(row.get(5)?)))
-    };
-    rest().map_err(|why: SqliteError| damaged_part(run, "record", seq, Arc::new(why)))
-}
-
-fn noted(row: &Row<'_>) -> Result<Note, Fault> {
-    let id: String = row.get(0)?;
-    let what = format!("the note `{id}`");
-    let run: Option<String> = row.get(1)?;
-    let of = run.clone().unwrap_or_else(|| "-".into());
-    Ok(Note {
-        run_id: run.map(|run| run_id(&of, &what, run)).transpose()?,
-        at: Timestamp::from_micros(row.get(2)?),
-        kind: row.get(3)?,
-        body: parse(&of, &what, &row.get::<_, String>(4)?)?,
-        id,
-    })
-}
-
-fn summary(row: &Row<'_>) -> Result<RunSummary, Fault> {
-    let id: String = row.get(0)?;
-    let text = |column: usize| row.get::<_, Option<String>>(column);
-    let parent = text(3)?.map(|parent| run_id(&id, "the parent", parent));
-    let status = text(6)?.map(|status| {
-        RunStatus::parse(&status)
-            .ok_or_else(|| damaged(&id, &format!("the status `{status}`"), None))
-    });
-    Ok(RunSummary {
-        run_id: run_id(&id, "the id", id.clone())?,
-        name: row.get(1)?,
-        caller_id: row.get(2)?,
-        parent_run_id: parent.transpose()?,
-        started_at: Timestamp::from_micros(row.get(4)?),
-        ended_at: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_micros),
-        status: status.transpose()?,
-        closed: row.get(7)?,
-        output: row.get(8)?,
-        error: text(9)?.map(|error| parse(&id, "the error", &error)).transpose()?,
-        stats: text(10)?.map(|stats| parse(&id, "the counts", &stats)).transpose()?,
-        artifacts: text(11)?
-            .map(|artifacts| parse(&id, "the artifacts", &artifacts))
-            .transpose()?
-            .unwrap_or_default(),
-        attempts: row.get(12)?,
-        spec: parse(&id, "the spec", &row.get::<_, String>(13)?)?,
-        journaled: row.get(14)?,
-    })
-}
-
-fn parse<T: DeserializeOwned>(run: &str, what: &str, json: &str) -> Result<T, Fault> {
-    serde_json::from_str(json).map_err(|why| damaged(run, what, Some(Arc::new(why))))
-}
-
-/// The same for something of one record.
-fn part<T: DeserializeOwned>(run: &str, what: &str, seq: u64, json: &str) -> Result<T, Fault> {
-    serde_json::from_str(json).map_err(|why| damaged_part(run, what, seq, Arc::new(why)))
-}
-
-fn damaged_part(run: &str, what: &str, seq: u64, why: Cause) -> Fault {
-    let what = format!("{what} {seq}");
-    Fault::Query(QueryError::Damaged { run: run.into(), what, seq: Some(seq), source: Some(why) })
-}
-
-fn run_id(run: &str, what: &str, text: String) -> Result<RunId, Fault> {
-    RunId::new(text).map_err(|why| damaged(run, what, Some(Arc::new(why))))
-}
-
-fn damaged(run: &str, what: &str, source: Option<Cause>) -> Fault {
-    Fault::Query(QueryError::Damaged { run: run.into(), what: what.into(), seq: None, source })
 }

@@ -6,6 +6,7 @@ mod body;
 mod chain;
 mod conformance;
 mod erase;
+mod export;
 mod fault;
 mod guarantees;
 mod migration;

@@ -1,6 +1,8 @@
 //! Queries of a host.
 
-use executus_audit_sqlite::{AuditReader, OpenError, QueryError, RunFilter, RunSummary};
+use executus_audit_sqlite::{
+    AuditReader, Cursor, Note, NoteFilter, OpenError, QueryError, RunFilter, RunSummary,
+};
 use executus_core::RunStatus;
 use executus_testkit::sample;
 
@@ -51,6 +53,94 @@ async fn negative_paging_is_refused_by_name() {
     let offset = bench.audit.runs(RunFilter { offset: -3, ..RunFilter::default() }).await;
     let message = offset.unwrap_err().to_string();
     assert_eq!(message, "`offset` is -3; give it 0 or more");
+}
+
+/// AR-09
+#[tokio::test]
+async fn a_time_that_ends_before_it_begins_is_refused() {
+    let bench = four_runs().await;
+    let (since, until) = (Some(after(30)), Some(after(20)));
+    let runs = bench.audit.runs(RunFilter { since, until, ..RunFilter::default() }).await;
+    assert!(matches!(runs, Err(QueryError::Reversed { .. })), "{runs:?}");
+    let notes = bench.audit.notes(NoteFilter { since, until, ..NoteFilter::default() }).await;
+    assert!(matches!(notes, Err(QueryError::Reversed { .. })), "{notes:?}");
+    let negative = NoteFilter { limit: Some(-2), ..NoteFilter::default() };
+    let negative = bench.audit.notes(negative).await;
+    assert!(matches!(negative, Err(QueryError::Negative { field: "limit", value: -2 })));
+    let nothing = RunFilter { since, until: since, ..RunFilter::default() };
+    assert!(bench.audit.runs(nothing).await.unwrap().is_empty());
+}
+
+/// AR-09
+#[tokio::test]
+async fn pages_go_on_where_the_one_before_ended_whatever_is_added_or_dropped_meanwhile() {
+    let bench = four_runs().await;
+    let reader = bench.audit.reader();
+    let first = RunFilter { limit: Some(2), ..RunFilter::default() };
+    let page = reader.runs_page(&first).unwrap();
+    assert_eq!(ids(&page.items), ["d", "b"]);
+    // One in front of the place, one behind it; and the one at the place goes.
+    bench.start(&start_at(&id("e"), 5)).await;
+    bench.start(&start_at(&id("bb"), 20)).await;
+    bench.audit.drop_closed(after(11), after(50)).await.unwrap();
+    let next: Cursor = page.next.unwrap().to_string().parse().unwrap();
+    let second = RunFilter { after: Some(next), ..first.clone() };
+    let page = reader.runs_page(&second).unwrap();
+    assert_eq!(ids(&page.items), ["bb", "c"]);
+    let third = RunFilter { after: page.next, ..first };
+    let page = reader.runs_page(&third).unwrap();
+    assert_eq!((ids(&page.items), &page.next), (vec!["a"], &None));
+}
+
+#[tokio::test]
+async fn notes_are_paged_too_and_a_cursor_of_another_list_is_refused() {
+    let bench = four_runs().await;
+    for n in 0..5 {
+        let body = serde_json::json!({});
+        let kind = if n == 3 { "other" } else { "kind" };
+        let note =
+            Note { id: format!("n{n}"), run_id: None, at: after(1), kind: kind.into(), body };
+        bench.audit.note(&note).await.unwrap();
+    }
+    let reader = bench.audit.reader();
+    let mut filter =
+        NoteFilter { limit: Some(2), kind: Some("kind".into()), ..NoteFilter::default() };
+    let mut seen = Vec::new();
+    loop {
+        let page = reader.notes_page(&filter).unwrap();
+        assert!(page.items.len() <= 2);
+        seen.extend(page.items.into_iter().map(|note| note.id));
+        filter.after = page.next;
+        if filter.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["n0", "n1", "n2", "n4"]);
+    let of_notes = reader.notes_page(&NoteFilter { limit: Some(1), ..NoteFilter::default() });
+    let after = of_notes.unwrap().next;
+    let refused = reader.runs(&RunFilter { after, ..RunFilter::default() }).unwrap_err();
+    assert!(matches!(refused, QueryError::Cursor { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn records_are_read_on_from_a_number() {
+    let bench = Bench::new();
+    let run = id("a");
+    let recorder = bench.start(&sample::start(&run, 1)).await;
+    for record in sample::records(&run, 1..=7) {
+        recorder.record(&record).unwrap();
+    }
+    recorder.flush().await.unwrap();
+    let reader = bench.audit.reader();
+    let seqs = |seq, limit| -> Vec<u64> {
+        let records = reader.records_after(&run, seq, limit).unwrap();
+        records.into_iter().map(|record| record.seq).collect()
+    };
+    assert_eq!(seqs(0, 3), [1, 2, 3]);
+    assert_eq!(seqs(5, 3), [6, 7]);
+    assert!(seqs(7, 3).is_empty() && seqs(u64::MAX, 3).is_empty());
+    let nobody = reader.records_after(&id("nobody"), 0, 3).unwrap_err();
+    assert!(matches!(nobody, QueryError::NotFound { .. }), "{nobody:?}");
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ impl ActionLog for Actions {
     async fn query(&self, query: &ActionQuery) -> Result<Vec<ActionRecord>, ActionLogError> {
         let (offset, limit) = query.page()?;
         let ActionQuery { run_id: run, since, until, .. } = query.clone();
-        let notes = self.0.notes(NoteFilter { run, since, until }).await;
+        let notes = self.0.notes(NoteFilter { run, since, until, ..NoteFilter::default() }).await;
         let notes = notes.map_err(|error| unread(&error))?.into_iter();
         let records = notes.filter_map(action).collect::<Result<Vec<_>, _>>();
         let records = records.map_err(|error| unread(&error))?.into_iter();
