@@ -315,6 +315,7 @@ impl Life {
             },
             duration_ms: acted.duration_ms,
         });
+        self.tell_watcher(|watcher| watcher.acted(&acted));
         (at, Fact::Acted(Arc::new(acted)))
     }
 }

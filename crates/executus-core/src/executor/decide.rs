@@ -83,6 +83,10 @@ impl Life {
 
     /// What comes before the model is asked: steering, a save that is due, the critic.
     async fn before_step(&mut self, step: u32) -> Flow {
+        // A run whose effects never wait would not hear of it otherwise.
+        if let Some(stop) = self.stops.directed() {
+            return Err(stop);
+        }
         self.steer().await?;
         if let Some(log) = &mut self.log
             && log.save_is_due()
@@ -195,6 +199,7 @@ impl Life {
             text: reply.text.clone(),
             calls: u32::try_from(reply.calls.len()).unwrap_or(u32::MAX),
         });
+        self.tell_watcher(|watcher| watcher.decided(step, &reply));
         (Fact::Decided(Decided { step, reply, effects }), usage)
     }
 

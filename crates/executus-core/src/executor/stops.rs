@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -73,19 +73,33 @@ impl Stops {
         self.deadline
     }
 
-    /// Whether something stops the run now.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
-        self.waited = true;
+    /// A stop that the critic has asked for by now, for where nothing waits.
+    pub(crate) fn directed(&mut self) -> Option<Stop> {
+        // Whoever waits next registers its own waker.
+        self.heed(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Takes in what the critic wants since the last look.
+    fn heed(&mut self, cx: &mut Context<'_>) -> Option<Stop> {
         while let Some(directive) = &mut self.directive {
             match directive.as_mut().poll(cx) {
                 Poll::Pending => break,
                 Poll::Ready(None) => self.directive = None,
                 Poll::Ready(Some(directive)) => {
                     if let Some(stop) = self.follow(directive) {
-                        return Poll::Ready(stop);
+                        return Some(stop);
                     }
                 }
             }
+        }
+        None
+    }
+
+    /// Whether something stops the run now.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        self.waited = true;
+        if let Some(stop) = self.heed(cx) {
+            return Poll::Ready(stop);
         }
         if self.shared.wake_on_stop(cx.waker()) {
             return Poll::Ready(self.shared.requested_stop().unwrap_or_else(timeout));

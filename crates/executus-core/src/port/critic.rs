@@ -1,14 +1,15 @@
 //! Critic: watches a run, steers it, moves its deadline, stops it.
 //!
 //! **For** telling a slow healthy run from a hanging one. **Called** by the executor: `monitor` once
-//! per life, after the budget is held and before the first model call; then the watcher: `step` and
-//! `tool` as they happen, `steer` before each step, `stop` exactly once at the end.
+//! per life, after the budget is held and before the first model call; then the watcher: `step`,
+//! `decided`, `tool` and `acted` as they happen, `steer` before each step, `stop` exactly once at the
+//! end.
 //!
 //! # Guarantees
 //! - **C1** A watcher MUST be safe for concurrent use: steps come from the run, deadlines from
 //!   elsewhere.
 //! - **C2** `steer` drains: each text MUST be handed out once, in the order in which it was queued.
-//! - **C3** `step`, `tool` and `steer` MUST NOT wait.
+//! - **C3** `step`, `decided`, `tool`, `acted` and `steer` MUST NOT wait.
 //! - **C4** A directive without a deadline (or with a zero one) means that the critic sets none; the
 //!   run's own deadline stays. A deadline MAY be moved until it has passed, never beyond the run's
 //!   own.
@@ -32,6 +33,7 @@ use tokio::sync::watch;
 
 use super::{Cause, RunStart};
 use crate::time::Timestamp;
+use crate::transcript::{Acted, Reply};
 
 /// Starts watching runs.
 #[async_trait]
@@ -62,8 +64,20 @@ pub trait Watcher: Send + Sync {
     /// A step begins, counted from 1.
     fn step(&self, step: u32);
 
+    /// A step was decided: what was said, asked for and used. A reply without calls is the final
+    /// answer. A critic that only measures time leaves this as it is.
+    fn decided(&self, step: u32, reply: &Reply) {
+        let _ = (step, reply);
+    }
+
     /// A tool is called.
     fn tool(&self, name: &str, args: &Value);
+
+    /// A call was answered, one that was not made too. A critic that only measures time leaves this
+    /// as it is.
+    fn acted(&self, acted: &Acted) {
+        let _ = acted;
+    }
 
     /// The texts to put before the model, drained.
     fn steer(&self) -> Vec<String>;

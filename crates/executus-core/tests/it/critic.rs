@@ -1,11 +1,18 @@
 //! Runs under a critic.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use executus_core::{Entry, Limits, Reply, RunStatus, Timestamp, Transcript};
+use async_trait::async_trait;
+use executus_core::port::{Critic, CriticError, Directive, RunStart, Watcher};
+use executus_core::transcript::Acted;
+use executus_core::{
+    Entry, ErrorKind, Executor, Limits, Ports, Reply, RunStatus, Timestamp, Transcript,
+};
 use executus_testkit::faulty::{Fault, Plan, Site};
-use executus_testkit::scripted::{Do, Say, ScriptedCritic, Seen};
-use serde_json::json;
+use executus_testkit::scripted::{Do, Say, ScriptedCritic, ScriptedModel, Seen};
+use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::stage::{Stage, model, request, seconds, tool, tools, two_steps};
 
@@ -99,6 +106,45 @@ fn steers(transcript: &Transcript) -> Vec<&str> {
     steers.collect()
 }
 
+/// A stop that the critic asked for ends a run too in which nothing ever waits.
+#[tokio::test(start_paused = true)]
+async fn an_instant_run_can_be_stopped() {
+    struct Impatient(watch::Sender<Directive>);
+    #[async_trait]
+    impl Critic for Impatient {
+        async fn monitor(
+            &self,
+            _: &RunStart,
+            _: Duration,
+        ) -> Result<Option<Box<dyn Watcher>>, CriticError> {
+            Ok(Some(Box::new(Self(self.0.clone()))))
+        }
+    }
+    #[async_trait]
+    impl Watcher for Impatient {
+        fn step(&self, _: u32) {}
+        fn tool(&self, _: &str, _: &Value) {}
+        fn acted(&self, acted: &Acted) {
+            if acted.step == 3 {
+                self.0.send_modify(|directive| directive.stop = Some("enough".into()));
+            }
+        }
+        fn steer(&self) -> Vec<String> {
+            Vec::new()
+        }
+        fn directive(&self) -> Option<watch::Receiver<Directive>> {
+            Some(self.0.subscribe())
+        }
+        async fn stop(&self) {}
+    }
+    let loops = ScriptedModel::new([Reply::call("echo", json!({}))]).for_ever().shared();
+    let impatient = Arc::new(Impatient(watch::Sender::new(Directive::default())));
+    let executor = Executor::new(Ports { critic: Some(impatient), ..Ports::default() });
+    let settled = executor.start(request(loops.clone())).unwrap().settled().await;
+    assert_eq!(settled.outcome.error.as_ref().unwrap().kind, ErrorKind::Stopped);
+    assert_eq!(loops.asked(), 3, "asked after it was stopped");
+}
+
 /// CR-05: queued texts come before the next step, once each, in order.
 #[tokio::test(start_paused = true)]
 async fn steering_comes_before_the_next_step() {
@@ -119,7 +165,7 @@ async fn steering_comes_before_the_next_step() {
     assert_eq!(seen, [&all[..2], &all[..], &all[..]]);
 }
 
-/// CR-06: each step and each tool start is reported.
+/// CR-06: each step, each tool start and what came of them is reported.
 #[tokio::test(start_paused = true)]
 async fn steps_and_tools_are_reported() {
     let stage = Stage::new();
@@ -130,9 +176,13 @@ async fn steps_and_tools_are_reported() {
     let ended = stage.run(request(model(lines))).await;
     let expected = [
         Seen::Step(1),
+        Seen::Decided(1, 2),
         Seen::Tool("echo".into(), json!({"n": 1})),
         Seen::Tool("echo".into(), json!({"password": "[redacted]"})),
+        Seen::Acted("echo".into(), true),
+        Seen::Acted("echo".into(), true),
         Seen::Step(2),
+        Seen::Decided(2, 0),
         Seen::Stop,
     ];
     assert_eq!(stage.critic.seen(&ended.run), expected);

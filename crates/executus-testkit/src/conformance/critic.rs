@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use executus_core::port::{Critic, RunStart, Watcher};
-use executus_core::{RunId, Timestamp};
+use executus_core::transcript::{Acted, CallOutcome, Reply};
+use executus_core::{RunId, Timestamp, ToolOutput};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -103,10 +104,23 @@ async fn telling_never_waits(critic: &dyn Critic, _probe: &dyn CriticProbe) {
     // Nothing else runs on this thread meanwhile: a watcher that waits for its own task hangs.
     for n in 1..=5_000 {
         watcher.step(n);
+        watcher.decided(n, &Reply::call("look", json!({"n": n})));
         watcher.tool("look", &json!({"n": n}));
+        watcher.acted(&acted(n));
         let _ = watcher.steer();
     }
     watcher.stop().await;
+}
+
+fn acted(step: u32) -> Acted {
+    Acted {
+        step,
+        call: 0,
+        id: Arc::default(),
+        name: "look".into(),
+        outcome: CallOutcome::Output(ToolOutput::text(format!("seen {step}"))),
+        duration_ms: 1,
+    }
 }
 
 /// C4: a deadline can be set, moved and taken away.

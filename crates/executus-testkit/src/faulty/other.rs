@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use executus_core::port::critic::Directive;
 use executus_core::port::{Critic, CriticError, RunStart, Watcher};
+use executus_core::transcript::Acted;
 use executus_core::{
     Model, ModelError, Reply, RunId, Tool, ToolContext, ToolError, ToolOutput, ToolSpec, Turn,
 };
@@ -70,9 +71,17 @@ impl Watcher for FaultyWatcher {
         self.inner.step(step);
     }
 
+    fn decided(&self, step: u32, reply: &Reply) {
+        self.inner.decided(step, reply);
+    }
+
     fn tool(&self, name: &str, args: &Value) {
         self.enter(Site::WatcherTool);
         self.inner.tool(name, args);
+    }
+
+    fn acted(&self, acted: &Acted) {
+        self.inner.acted(acted);
     }
 
     fn steer(&self) -> Vec<String> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use executus_core::port::critic::Directive;
 use executus_core::port::{Critic, CriticError, RunStart, Watcher};
+use executus_core::transcript::{Acted, CallOutcome, Reply};
 use executus_core::{RunId, Timestamp};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -17,8 +18,12 @@ use tokio::sync::watch;
 pub enum Seen {
     /// A step began.
     Step(u32),
+    /// A step was decided, with so many calls.
+    Decided(u32, usize),
     /// A tool was called with these arguments.
     Tool(String, Value),
+    /// A call of this tool was answered: whether with a result.
+    Acted(String, bool),
     /// The run is over.
     Stop,
 }
@@ -155,6 +160,15 @@ impl ScriptedWatcher {
 impl Watcher for ScriptedWatcher {
     fn step(&self, step: u32) {
         self.on(|watch| watch.seen.push(Seen::Step(step)));
+    }
+
+    fn decided(&self, step: u32, reply: &Reply) {
+        self.on(|watch| watch.seen.push(Seen::Decided(step, reply.calls.len())));
+    }
+
+    fn acted(&self, acted: &Acted) {
+        let (name, ok) = (acted.name.to_string(), matches!(acted.outcome, CallOutcome::Output(_)));
+        self.on(|watch| watch.seen.push(Seen::Acted(name, ok)));
     }
 
     fn tool(&self, name: &str, args: &Value) {
