@@ -37,6 +37,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     // All HTTP goes through one client: its limits, and later its breaker and address policy.
     ("executus-models", &["executus-core", "executus-http"]),
+    ("executus-palette", &["executus-core"]),
     ("executus-playbook", &["executus-core"]),
     ("executus-guard", &["executus-core"]),
     ("executus-critic", &["executus-core"]),

@@ -10,6 +10,7 @@ mod deadlines;
 mod invocations;
 mod machine;
 mod network;
+mod palette;
 mod panics;
 mod parked;
 mod polls;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::port::palette::{Delegation, EntryKind, Palette, PaletteEntry};
+use crate::port::palette::{Delegation, EntryKind, Palette, PaletteEntry, PaletteError};
 use crate::tool::{Effect, Tool, ToolContext, ToolError, ToolOutput, ToolSpec};
 
 /// A skill or an agent as a tool; without a palette it answers that there is none.
@@ -48,9 +48,14 @@ impl Tool for PaletteTool {
             return Err(ToolError::NotConfigured { message });
         };
         let delegation = Delegation { kind: self.kind, name: &self.name, args, context };
-        palette.invoke(delegation).await.map_err(|error| ToolError::Failed {
-            message: error.to_string(),
-            retryable: error.retry(),
+        palette.invoke(delegation).await.map_err(|error| match error {
+            PaletteError::Arguments { message } => ToolError::Arguments { message },
+            PaletteError::Denied { code, message } => {
+                ToolError::Denied { code, message, ends_run: false }
+            }
+            error => {
+                ToolError::Failed { message: error.to_string(), retryable: error.retry() }
+            }
         })
     }
 }

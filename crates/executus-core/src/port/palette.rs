@@ -112,6 +112,20 @@ pub enum PaletteError {
         /// Which name.
         name: String,
     },
+    /// The arguments are not what the entry takes.
+    #[error("{message}")]
+    Arguments {
+        /// What is wrong with them.
+        message: String,
+    },
+    /// The call was refused: nothing was started.
+    #[error("{message}")]
+    Denied {
+        /// A stable reason code.
+        code: String,
+        /// Why, for the model.
+        message: String,
+    },
     /// The delegated run failed.
     #[error("{message}")]
     Failed {
@@ -134,7 +148,10 @@ impl PaletteError {
     #[must_use]
     pub const fn retry(&self) -> bool {
         match self {
-            Self::Unknown { .. } | Self::Failed { .. } => false,
+            Self::Unknown { .. }
+            | Self::Arguments { .. }
+            | Self::Denied { .. }
+            | Self::Failed { .. } => false,
             Self::Unavailable { .. } => true,
         }
     }
