@@ -8,6 +8,9 @@ use crate::error::SkillProblem;
 /// A mistake and its line.
 pub(super) type Wrong = (usize, SkillProblem);
 
+/// A field's name and value.
+pub(super) type Field = (Placed<String>, Placed<Node>);
+
 /// Something and the line that it begins on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Placed<T> {
@@ -40,7 +43,7 @@ impl Node {
 pub(super) fn read(
     text: &str,
     before: usize,
-) -> Result<Vec<(Placed<String>, Placed<Node>)>, Wrong> {
+) -> Result<Vec<Field>, Wrong> {
     Reader { parser: Parser::new_from_str(text), before }.fields()
 }
 
@@ -54,7 +57,7 @@ fn wrong(line: usize, message: impl Into<String>) -> Wrong {
 }
 
 impl<'t> Reader<'t> {
-    fn fields(mut self) -> Result<Vec<(Placed<String>, Placed<Node>)>, Wrong> {
+    fn fields(mut self) -> Result<Vec<Field>, Wrong> {
         let mut fields = Vec::new();
         loop {
             let (line, event) = self.next()?;
