@@ -53,9 +53,7 @@ impl Tool for PaletteTool {
             PaletteError::Denied { code, message } => {
                 ToolError::Denied { code, message, ends_run: false }
             }
-            error => {
-                ToolError::Failed { message: error.to_string(), retryable: error.retry() }
-            }
+            error => ToolError::Failed { message: error.to_string(), retryable: error.retry() },
         })
     }
 }
