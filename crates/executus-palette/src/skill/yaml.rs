@@ -40,10 +40,7 @@ impl Node {
 }
 
 /// The fields of a text, in order. `before` is how many lines stand above it.
-pub(super) fn read(
-    text: &str,
-    before: usize,
-) -> Result<Vec<Field>, Wrong> {
+pub(super) fn read(text: &str, before: usize) -> Result<Vec<Field>, Wrong> {
     Reader { parser: Parser::new_from_str(text), before }.fields()
 }
 
