@@ -93,7 +93,7 @@ struct State {
     /// Whether the critic watches this life.
     watched: bool,
     /// The hold that is to be settled, with the tally when it was taken.
-    hold: Option<(HoldId, Tally)>,
+    hold: Option<Box<(HoldId, Tally)>>,
     attempt: u32,
     deadline: Timestamp,
     step: u32,
@@ -297,7 +297,7 @@ impl Run {
     /// The hold to settle and what was spent under it; `None` when nothing is held.
     #[must_use]
     pub fn hold(&self) -> Option<(&HoldId, Tally)> {
-        let (hold, from) = self.state.hold.as_ref()?;
+        let (hold, from) = &**self.state.hold.as_ref()?;
         let now = &self.state.tally;
         let spent = Tally {
             steps: now.steps - from.steps,

@@ -11,6 +11,7 @@ use super::approve;
 use super::delegate::PaletteTool;
 use super::life::Life;
 use super::log::{Log, Saving};
+use super::request::Work;
 use super::shared::Shared;
 use super::stops::Stops;
 use super::{Config, Executor, Inner, Place, RunHandle, RunRequest, StartError};
@@ -161,17 +162,20 @@ pub(crate) fn prepare(
 ) -> Result<(RunHandle, Unlived), StartError> {
     let clock = Clock::system();
     let now = clock.start();
-    let refusal = request.limits.check().err();
-    let spec = Arc::new(request.to_spec(&executor.ports, now, parent));
+    let RunRequest { ask, work } = request;
+    let refusal = ask.limits.check().err();
+    let chosen = ask.run_id.is_some();
+    let spec = Arc::new(ask.into_spec(&executor.ports, work.delegates(), now, parent));
     let origin = Origin {
         run: Run::new(Arc::clone(&spec)),
         first: Fact::Opened(spec),
         earlier: Vec::new(),
         refusal,
         clock,
+        chosen,
     };
     let parent_hold = parent.and_then(|parent| parent.hold.clone());
-    let (handle, unlived) = life(executor, request, origin, parent_hold)?;
+    let (handle, unlived) = life(executor, work, origin, parent_hold)?;
     if let Some(parent) = parent {
         parent.shared.adopt(&unlived.life.shared);
     }
@@ -187,32 +191,34 @@ pub(crate) struct Origin {
     pub(crate) earlier: Vec<Record>,
     pub(crate) refusal: Option<RunError>,
     pub(crate) clock: Clock,
+    /// The host chose the run's id.
+    pub(crate) chosen: bool,
 }
 
 /// Registers a life and makes its task.
 pub(crate) fn life(
     executor: &Arc<Inner>,
-    request: RunRequest,
+    work: Work,
     origin: Origin,
     parent_hold: Option<HoldId>,
 ) -> Result<(RunHandle, Unlived), StartError> {
-    let Origin { run, first, earlier, mut refusal, clock } = origin;
+    let Origin { run, first, earlier, mut refusal, clock, chosen } = origin;
     let spec = Arc::clone(run.spec());
     let shared = Arc::new(Shared::new(
         Arc::clone(&spec),
         Arc::clone(executor),
         clock,
         run.deadline(),
-        request.events,
+        work.events,
     ));
     if run.attempt() > 1 {
         shared.hold();
     }
-    let place = executor.register(Arc::clone(&shared), request.run_id.is_some())?;
-    for finalizer in request.finalizers {
+    let place = executor.register(Arc::clone(&shared), chosen)?;
+    for finalizer in work.finalizers {
         shared.register(finalizer);
     }
-    let (mut tools, mut setup) = (request.tools, request.setup);
+    let (mut tools, mut setup) = (work.tools, work.setup);
     if let Some(setup) = &mut setup {
         approve::keep_awaited(&run, &mut setup.answers);
         if executor.ports.palette.is_none() && !setup.palette.is_empty() {
@@ -239,9 +245,9 @@ pub(crate) fn life(
     let life = Box::new(Life {
         run,
         shared: Arc::clone(&shared),
-        model: request.model,
+        model: work.model,
         tools,
-        secrets: request.secrets,
+        secrets: work.secrets,
         stops,
         log,
         watcher: None,

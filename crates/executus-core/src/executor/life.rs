@@ -185,7 +185,7 @@ impl Life {
     pub(crate) fn moment(&mut self) -> Timestamp {
         const NOW_AND_THEN: u32 = 16;
         let seen = self.log.is_some() || self.shared.is_watched();
-        if seen || self.stops.waited || self.run.step().is_multiple_of(NOW_AND_THEN) {
+        if seen || self.stops.waited || (self.run.step() + 1).is_multiple_of(NOW_AND_THEN) {
             self.stops.waited = false;
             self.shared.clock().now()
         } else {

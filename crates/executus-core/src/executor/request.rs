@@ -23,22 +23,33 @@ use crate::tool::{ToolContext, Toolbox};
 
 /// What a host asks of an executor. Everything but the model has a default.
 pub struct RunRequest {
+    pub(crate) ask: Ask,
+    pub(crate) work: Work,
+}
+
+/// What a run is asked to be: what its [`RunSpec`] is made of.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    pub(crate) run_id: Option<RunId>,
+    subject_id: Arc<str>,
+    name: Arc<str>,
+    caller_id: Arc<str>,
+    channel_id: Arc<str>,
+    inputs: Arc<Value>,
+    brief: Option<Arc<Brief>>,
+    labels: Arc<Value>,
+    pub(crate) limits: Limits,
+    dry_run: bool,
+    read_only: bool,
+}
+
+/// What a run works with.
+pub(crate) struct Work {
     pub(crate) model: Arc<dyn Model>,
     pub(crate) tools: Toolbox,
-    pub(crate) run_id: Option<RunId>,
-    pub(crate) subject_id: Arc<str>,
-    pub(crate) name: Arc<str>,
-    pub(crate) caller_id: Arc<str>,
-    pub(crate) channel_id: Arc<str>,
-    pub(crate) inputs: Arc<Value>,
-    pub(crate) brief: Option<Arc<Brief>>,
-    pub(crate) labels: Arc<Value>,
-    pub(crate) limits: Limits,
     pub(crate) secrets: Secrets,
     /// What few requests have.
     pub(crate) setup: Option<Box<Setup>>,
-    pub(crate) dry_run: bool,
-    pub(crate) read_only: bool,
     pub(crate) events: Option<broadcast::Sender<Event>>,
     pub(crate) finalizers: Vec<Finalizer>,
 }
@@ -51,121 +62,125 @@ impl RunRequest {
         static NULL: LazyLock<Arc<Value>> = LazyLock::new(Arc::default);
         let null = Arc::clone(&NULL);
         Self {
-            model,
-            tools: Toolbox::default(),
-            run_id: None,
-            subject_id: Arc::clone(&empty),
-            name: Arc::clone(&empty),
-            caller_id: Arc::clone(&empty),
-            channel_id: empty,
-            inputs: Arc::clone(&null),
-            brief: None,
-            labels: null,
-            limits: Limits::default(),
-            secrets: Secrets::default(),
-            setup: None,
-            dry_run: false,
-            read_only: false,
-            events: None,
-            finalizers: Vec::new(),
+            ask: Ask {
+                run_id: None,
+                subject_id: Arc::clone(&empty),
+                name: Arc::clone(&empty),
+                caller_id: Arc::clone(&empty),
+                channel_id: empty,
+                inputs: Arc::clone(&null),
+                brief: None,
+                labels: null,
+                limits: Limits::default(),
+                dry_run: false,
+                read_only: false,
+            },
+            work: Work {
+                model,
+                tools: Toolbox::default(),
+                secrets: Secrets::default(),
+                setup: None,
+                events: None,
+                finalizers: Vec::new(),
+            },
         }
     }
 
     /// With these tools.
     #[must_use]
     pub fn tools(mut self, tools: Toolbox) -> Self {
-        self.tools = tools;
+        self.work.tools = tools;
         self
     }
 
     /// Under this id; a fresh one without.
     #[must_use]
     pub fn run_id(mut self, run_id: RunId) -> Self {
-        self.run_id = Some(run_id);
+        self.ask.run_id = Some(run_id);
         self
     }
 
     /// Running this agent or skill.
     #[must_use]
     pub fn subject(mut self, subject_id: impl Into<Arc<str>>) -> Self {
-        self.subject_id = subject_id.into();
+        self.ask.subject_id = subject_id.into();
         self
     }
 
     /// Called so, for people.
     #[must_use]
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = name.into();
+        self.ask.name = name.into();
         self
     }
 
     /// For this caller, whose budget it spends.
     #[must_use]
     pub fn caller(mut self, caller_id: impl Into<Arc<str>>) -> Self {
-        self.caller_id = caller_id.into();
+        self.ask.caller_id = caller_id.into();
         self
     }
 
     /// From this channel.
     #[must_use]
     pub fn channel(mut self, channel_id: impl Into<Arc<str>>) -> Self {
-        self.channel_id = channel_id.into();
+        self.ask.channel_id = channel_id.into();
         self
     }
 
     /// With these inputs. They are recorded: a sensitive one goes to [`secrets`](Self::secrets).
     #[must_use]
     pub fn inputs(mut self, inputs: Value) -> Self {
-        self.inputs = Arc::new(inputs);
+        self.ask.inputs = Arc::new(inputs);
         self
     }
 
     /// Asking a language model this: what it is told first, and the task. It is recorded.
     #[must_use]
     pub fn brief(mut self, brief: Brief) -> Self {
-        self.brief = Some(Arc::new(brief));
+        self.ask.brief = Some(Arc::new(brief));
         self
     }
 
     /// With labels to be kept in the record: a run file's digest, the host's version.
     #[must_use]
     pub fn labels(mut self, labels: Value) -> Self {
-        self.labels = Arc::new(labels);
+        self.ask.labels = Arc::new(labels);
         self
     }
 
     /// Within these limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.ask.limits = limits;
         self
     }
 
     /// With these sensitive parameters, which no fact, event or error will hold.
     #[must_use]
     pub fn secrets(mut self, secrets: Secrets) -> Self {
-        self.secrets = secrets;
+        self.work.secrets = secrets;
         self
     }
 
     /// Reserving this much; without it, as much as the limits allow.
     #[must_use]
     pub fn reserve(mut self, amounts: Amounts) -> Self {
-        self.setup.get_or_insert_default().reserve = Some(amounts);
+        self.work.setup.get_or_insert_default().reserve = Some(amounts);
         self
     }
 
     /// Allowed to use this skill or agent of the palette.
     #[must_use]
     pub fn delegate_to(mut self, kind: EntryKind, name: impl Into<Arc<str>>) -> Self {
-        self.setup.get_or_insert_default().palette.push((kind, name.into()));
+        self.work.setup.get_or_insert_default().palette.push((kind, name.into()));
         self
     }
 
     /// Admitted and recorded, not executed.
     #[must_use]
     pub const fn dry_run(mut self, dry_run: bool) -> Self {
-        self.dry_run = dry_run;
+        self.ask.dry_run = dry_run;
         self
     }
 
@@ -173,7 +188,7 @@ impl RunRequest {
     /// in the runs that it delegates.
     #[must_use]
     pub const fn read_only(mut self, read_only: bool) -> Self {
-        self.read_only = read_only;
+        self.ask.read_only = read_only;
         self
     }
 
@@ -182,7 +197,7 @@ impl RunRequest {
     /// are left out: an answer may be given again, and never counts before it was asked for.
     #[must_use]
     pub fn answers(mut self, answers: impl IntoIterator<Item = Answer>) -> Self {
-        self.setup.get_or_insert_default().answers.extend(answers);
+        self.work.setup.get_or_insert_default().answers.extend(answers);
         self
     }
 
@@ -192,7 +207,7 @@ impl RunRequest {
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
-        self.finalizers.push(Finalizer::new(FinalizerPhase::CleanUp, name, action));
+        self.work.finalizers.push(Finalizer::new(FinalizerPhase::CleanUp, name, action));
         self
     }
 
@@ -202,14 +217,14 @@ impl RunRequest {
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
-        self.finalizers.push(Finalizer::new(FinalizerPhase::Persist, name, action));
+        self.work.finalizers.push(Finalizer::new(FinalizerPhase::Persist, name, action));
         self
     }
 
     /// The events of the run, at most `capacity` of them waiting. Call it before the start.
     pub fn watch(&mut self, capacity: usize) -> EventStream {
         let (sender, stream) = EventStream::channel(capacity);
-        self.events = Some(sender);
+        self.work.events = Some(sender);
         stream
     }
 }
@@ -217,11 +232,12 @@ impl RunRequest {
 /// How long before its parent's deadline a child run times out, so that the parent can read why.
 const CHILD_MARGIN: Duration = Duration::from_millis(250);
 
-impl RunRequest {
+impl Ask {
     /// The run that is asked for, as data.
-    pub(crate) fn to_spec(
-        &self,
+    pub(crate) fn into_spec(
+        self,
         ports: &Ports,
+        delegates: bool,
         now: Timestamp,
         parent: Option<&ToolContext>,
     ) -> RunSpec {
@@ -231,22 +247,24 @@ impl RunRequest {
         }
         // A child is its caller's as much as its parent is.
         let (caller_id, channel_id) = match parent {
-            Some(parent) => (&parent.spec.caller_id, &parent.spec.channel_id),
-            None => (&self.caller_id, &self.channel_id),
+            Some(parent) => {
+                (Arc::clone(&parent.spec.caller_id), Arc::clone(&parent.spec.channel_id))
+            }
+            None => (self.caller_id, self.channel_id),
         };
         RunSpec {
             format: FORMAT,
-            run_id: self.run_id.clone().unwrap_or_else(|| RunId::fresh(now)),
-            subject_id: Arc::clone(&self.subject_id),
-            name: Arc::clone(&self.name),
-            caller_id: Arc::clone(caller_id),
-            channel_id: Arc::clone(channel_id),
+            run_id: self.run_id.unwrap_or_else(|| RunId::fresh(now)),
+            subject_id: self.subject_id,
+            name: self.name,
+            caller_id,
+            channel_id,
             parent_run_id: parent.map(|parent| parent.spec.run_id.clone()),
             depth: parent.map_or(0, |parent| parent.spec.depth + 1),
-            inputs: Arc::clone(&self.inputs),
-            brief: self.brief.clone(),
-            labels: Arc::clone(&self.labels),
-            limits: self.limits.clone(),
+            inputs: self.inputs,
+            brief: self.brief,
+            labels: self.labels,
+            limits: self.limits,
             started_at: now,
             deadline,
             ports: PortSet {
@@ -255,8 +273,7 @@ impl RunRequest {
                 budget: ports.budget.is_some() && parent.is_none(),
                 critic: ports.critic.is_some(),
                 checkpoint: ports.checkpointer.is_some() && parent.is_none(),
-                palette: ports.palette.is_some()
-                    && self.setup.as_ref().is_some_and(|setup| !setup.palette.is_empty()),
+                palette: ports.palette.is_some() && delegates,
                 delivery: ports.delivery.is_some() && parent.is_none(),
             },
             dry_run: self.dry_run,
@@ -265,13 +282,20 @@ impl RunRequest {
     }
 }
 
+impl Work {
+    /// Whether the run may delegate to skills or agents.
+    pub(crate) fn delegates(&self) -> bool {
+        self.setup.as_ref().is_some_and(|setup| !setup.palette.is_empty())
+    }
+}
+
 impl fmt::Debug for RunRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunRequest")
-            .field("run_id", &self.run_id)
-            .field("name", &self.name)
-            .field("tools", &self.tools)
-            .field("limits", &self.limits)
+            .field("run_id", &self.ask.run_id)
+            .field("name", &self.ask.name)
+            .field("tools", &self.work.tools)
+            .field("limits", &self.ask.limits)
             .finish_non_exhaustive()
     }
 }

@@ -192,11 +192,11 @@ impl Executor {
             self.park_in_vain(&kept).await?;
         }
         let mut request = request(&kept.resumed());
-        request.run_id = Some(run.clone());
+        request.ask.run_id = Some(run.clone());
         let known = kept.run;
         if let Some(until) = known.waits()
             && !(though_waiting || Timestamp::now() > until)
-            && !request.setup.iter().flat_map(|it| &it.answers).any(|it| known.is_awaited(it))
+            && !request.work.setup.iter().flat_map(|it| &it.answers).any(|it| known.is_awaited(it))
         {
             return Err(ResumeError::AwaitingApproval { run: run.clone(), until });
         }
@@ -232,8 +232,15 @@ impl Executor {
             run: run.clone(),
             source: FoldError::Misuse { seq, misuse },
         })?;
-        let origin = Origin { run: folded, first: fact, earlier: records, refusal: None, clock };
-        Ok(life(&self.0, request, origin, None)?)
+        let origin = Origin {
+            run: folded,
+            first: fact,
+            earlier: records,
+            refusal: None,
+            clock,
+            chosen: true,
+        };
+        Ok(life(&self.0, request.work, origin, None)?)
     }
 
     /// What is kept of a run: its state, and the records that it is the fold of.

@@ -28,10 +28,12 @@ impl Standalone {
     pub fn new(request: &RunRequest) -> Self {
         let Executor(inner) = Executor::new(Ports::default());
         let clock = Clock::system();
-        let spec = Arc::new(request.to_spec(&inner.ports, clock.start(), None));
+        let RunRequest { ask, work } = request;
+        let spec = ask.clone().into_spec(&inner.ports, work.delegates(), clock.start(), None);
         let deadline = spec.deadline;
-        let shared = Arc::new(Shared::new(spec, inner, clock, deadline, request.events.clone()));
-        Self { shared, secrets: request.secrets.clone() }
+        let events = work.events.clone();
+        let shared = Arc::new(Shared::new(Arc::new(spec), inner, clock, deadline, events));
+        Self { shared, secrets: work.secrets.clone() }
     }
 
     /// What the run is asked to be.

@@ -110,7 +110,7 @@ impl Run {
             return false;
         }
         match gate {
-            Gate::Reserve => self.state.hold = Some((self.hold_id(), self.state.tally)),
+            Gate::Reserve => self.state.hold = Some(Box::new((self.hold_id(), self.state.tally))),
             Gate::Watch => self.state.watched = true,
             Gate::Record | Gate::Resolve => {}
         }
@@ -124,7 +124,7 @@ impl Run {
             return false;
         }
         if gate == Gate::Reserve && unknown {
-            self.state.hold = Some((self.hold_id(), self.state.tally));
+            self.state.hold = Some(Box::new((self.hold_id(), self.state.tally)));
         }
         self.finish(at, stop.clone());
         true

@@ -61,7 +61,7 @@ impl Digester {
             tally[5],
             tally[6],
         ]);
-        match &state.hold {
+        match state.hold.as_deref() {
             Some((hold, from)) => {
                 hasher.number(u64::from(hold.attempt) + 1);
                 hasher.numbers(counts(from));
