@@ -49,7 +49,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("executus-budget-redis", &["executus-core", "executus-redis"]),
     // Implements the store trait that the breaker defines.
     ("executus-circuit-redis", &["executus-core", "executus-redis", "executus-circuit"]),
-    ("executus-deliver", &["executus-core"]),
+    // Webhooks go through the one client: its limits and its address policy. The outbox is a file.
+    ("executus-deliver", &["executus-core", "executus-http", "executus-sqlite"]),
     ("executus-stream", &["executus-core"]),
 ];
 

@@ -183,8 +183,10 @@ impl Request {
         self.address.clone()
     }
 
-    /// Shown as this from here on: the path may hold a secret.
-    pub(crate) fn shown_as(mut self, address: String) -> Self {
+    /// Shown as this by errors and logs from here on, instead of [`address`](Self::address): the
+    /// path may hold a secret.
+    #[must_use]
+    pub fn shown_as(mut self, address: String) -> Self {
         self.address = address;
         self
     }
