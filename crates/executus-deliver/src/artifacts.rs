@@ -48,7 +48,12 @@ impl Artifacts {
         self
     }
 
-    async fn keep(&self, name: &str, media_type: &str, text: &str) -> Result<Attachment, SendError> {
+    async fn keep(
+        &self,
+        name: &str,
+        media_type: &str,
+        text: &str,
+    ) -> Result<Attachment, SendError> {
         let digest = Digest::from_bytes(Sha256::digest(text.as_bytes()).into()).to_string();
         let (folder, file) = (self.folder.clone(), digest.clone());
         let bytes: Vec<u8> = text.into();

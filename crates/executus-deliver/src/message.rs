@@ -97,7 +97,8 @@ impl Message {
         artifacts: Option<&Artifacts>,
     ) -> Result<Self, SendError> {
         let (spec, outcome) = (&parcel.spec, &parcel.outcome);
-        let ended = spec.started_at.after(std::time::Duration::from_millis(outcome.stats.runtime_ms));
+        let ended =
+            spec.started_at.after(std::time::Duration::from_millis(outcome.stats.runtime_ms));
         let (output, attachments) = artifacts::packed(outcome, artifacts).await?;
         let envelope = Envelope {
             kind: format!("run.{}", outcome.status),

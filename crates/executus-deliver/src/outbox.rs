@@ -13,8 +13,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use executus_core::port::{Delivery, DeliveryError, Parcel};
 use executus_core::{RunId, Timestamp};
-use executus_sqlite::Store;
 pub use executus_sqlite::OpenError;
+use executus_sqlite::Store;
 use tokio::sync::{Notify, oneshot};
 
 pub use self::config::OutboxConfig;
@@ -89,11 +89,7 @@ impl Outbox {
     ///
     /// # Errors
     /// See [`OutboxError`].
-    pub async fn list(
-        &self,
-        state: Option<State>,
-        most: u32,
-    ) -> Result<Vec<Entry>, OutboxError> {
+    pub async fn list(&self, state: Option<State>, most: u32) -> Result<Vec<Entry>, OutboxError> {
         self.read(move |connection| entry::list(connection, state, most)).await
     }
 
@@ -134,7 +130,9 @@ impl Outbox {
 
     async fn read<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&executus_sqlite::rusqlite::Connection) -> executus_sqlite::rusqlite::Result<T>
+        query: impl FnOnce(
+            &executus_sqlite::rusqlite::Connection,
+        ) -> executus_sqlite::rusqlite::Result<T>
         + Send
         + 'static,
     ) -> Result<T, OutboxError> {

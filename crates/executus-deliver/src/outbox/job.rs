@@ -43,8 +43,13 @@ pub(super) enum What {
 #[derive(Debug, Clone)]
 pub(super) enum End {
     Sent,
-    Later { due: Timestamp, error: String },
-    Dead { error: String },
+    Later {
+        due: Timestamp,
+        error: String,
+    },
+    Dead {
+        error: String,
+    },
     /// It was not made: it does not count.
     Back,
 }
@@ -60,7 +65,10 @@ pub(super) struct Claim {
 pub(super) enum Found {
     Count(u64),
     /// What is to be sent, and when there is more.
-    Claims { claims: Vec<(Claim, Vec<u8>)>, next: Option<Timestamp> },
+    Claims {
+        claims: Vec<(Claim, Vec<u8>)>,
+        next: Option<Timestamp>,
+    },
 }
 
 impl Found {
@@ -104,7 +112,9 @@ impl Work {
                 let without = "NOT EXISTS (SELECT 1 FROM entries WHERE message = messages.id AND \
                                state <> 'sent')";
                 connection.execute(
-                    &format!("UPDATE messages SET body = NULL WHERE body IS NOT NULL AND {without}"),
+                    &format!(
+                        "UPDATE messages SET body = NULL WHERE body IS NOT NULL AND {without}"
+                    ),
                     [],
                 )?;
                 gone
@@ -180,9 +190,8 @@ fn claim(
         Ok((claim, row.get::<_, Option<Vec<u8>>>(2)?.unwrap_or_default()))
     })?;
     let claims = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    let mut hold = connection.prepare_cached(
-        "UPDATE entries SET attempts = ?2, due = ?3, holder = ?4 WHERE id = ?1",
-    )?;
+    let mut hold = connection
+        .prepare_cached("UPDATE entries SET attempts = ?2, due = ?3, holder = ?4 WHERE id = ?1")?;
     let until = now.after(lease).as_micros();
     for (claim, _) in &claims {
         hold.execute(params![claim.entry, claim.attempt, until, holder])?;

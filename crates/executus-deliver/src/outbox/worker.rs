@@ -9,8 +9,8 @@ use executus_core::Timestamp;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{Inner, OutboxError};
 use super::job::{Claim, End, Found, What};
+use super::{Inner, OutboxError};
 use crate::attempt::attempt;
 use crate::message::Message;
 use crate::routes::Route;

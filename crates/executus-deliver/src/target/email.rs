@@ -44,7 +44,9 @@ pub enum Encryption {
 #[non_exhaustive]
 pub enum EmailError {
     /// An address is none.
-    #[error("`{address}` is no mailbox ({message}); write `name@example.com` or `Name <name@example.com>`")]
+    #[error(
+        "`{address}` is no mailbox ({message}); write `name@example.com` or `Name <name@example.com>`"
+    )]
     Address {
         /// The address.
         address: String,
@@ -210,7 +212,8 @@ fn mailbox(address: &str) -> Result<Mailbox, EmailError> {
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 fn parameters(host: &str, roots: &[&[u8]]) -> Result<TlsParameters, EmailError> {
-    let failed = |error: lettre::transport::smtp::Error| EmailError::Tls { message: error.to_string() };
+    let failed =
+        |error: lettre::transport::smtp::Error| EmailError::Tls { message: error.to_string() };
     let mut builder = TlsParameters::builder(host.to_owned());
     for pem in roots {
         builder = builder.add_root_certificate(Certificate::from_pem(pem).map_err(failed)?);

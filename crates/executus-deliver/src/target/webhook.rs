@@ -121,7 +121,9 @@ impl Webhook {
             _ => SendError::refused(self.redacted(said)),
         };
         Err(match error {
-            SendError::Unavailable { message, .. } => SendError::Unavailable { message, retry_after },
+            SendError::Unavailable { message, .. } => {
+                SendError::Unavailable { message, retry_after }
+            }
             refused @ SendError::Refused { .. } => refused,
         })
     }
