@@ -11,6 +11,7 @@ mod letters;
 pub mod machine;
 pub mod mailbox;
 pub mod network;
+pub mod outbox;
 pub mod parked;
 pub mod polls;
 pub mod probes;
@@ -112,5 +113,11 @@ pub const SOAKS: &[Soak] = &[
         what: "8 processes of 125 reservers on one Redis for so many seconds: killed, stopped, cut off",
         count: 60,
         run: budget::soak,
+    },
+    Soak {
+        name: "outbox",
+        what: "so many deliveries to a receiver that drops, delays, fails and dies, by a process that is killed",
+        count: 10_000,
+        run: outbox::soak,
     },
 ];

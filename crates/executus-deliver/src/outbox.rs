@@ -98,7 +98,7 @@ impl Outbox {
     /// # Errors
     /// See [`OutboxError`].
     pub async fn counts(&self) -> Result<Counts, OutboxError> {
-        self.read(|connection| entry::counts(connection)).await
+        self.read(entry::counts).await
     }
 
     /// Lets dead entries be sent again, at once and with all their attempts. How many there were.

@@ -7,7 +7,7 @@
 
 use std::process::ExitCode;
 
-use executus_tests::soak::{Asked, SOAKS, budget, bursts, probes};
+use executus_tests::soak::{Asked, SOAKS, budget, bursts, outbox, probes};
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -15,6 +15,12 @@ fn main() -> ExitCode {
     if name == budget::WORKER {
         let rest: Vec<String> = args.collect();
         return budget::work(&rest);
+    }
+    if name == outbox::SENDER {
+        return outbox::send(&args.collect::<Vec<_>>());
+    }
+    if name == outbox::RECEIVER {
+        return outbox::receive(&args.collect::<Vec<_>>());
     }
     if name == bursts::PROCESS {
         return bursts::process();

@@ -11,6 +11,7 @@ mod invocations;
 mod machine;
 mod network;
 mod palette;
+mod outbox;
 mod panics;
 mod parked;
 mod polls;
