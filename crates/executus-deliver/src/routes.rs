@@ -39,6 +39,18 @@ impl When {
 /// The targets by name, and which results each one gets. Clones share the targets.
 ///
 /// An outbox keeps names, not settings: a name should mean the same target after a restart.
+///
+/// ```
+/// use executus_deliver::{Folder, Lines, Routes, When};
+///
+/// # fn main() -> Result<(), executus_deliver::RouteError> {
+/// let routes = Routes::new()
+///     .to("archive", When::Always, Folder::new("results"))?
+///     .to("failures", When::Error, Lines::stdout())?;
+/// assert_eq!(routes.names().collect::<Vec<_>>(), ["archive", "failures"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
     routes: Vec<Route>,
