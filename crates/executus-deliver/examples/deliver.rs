@@ -22,9 +22,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::temp_dir().join(format!("executus-deliver-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let results = Folder::new(folder.join("results"));
-    let routes = Routes::new()
-        .to("stdout", When::Always, Lines::stdout().shape(Shape::Text))?
-        .to("results", When::Ok, results.clone())?;
+    let stdout = Lines::stdout().shape(Shape::Text);
+    let routes = Routes::new().to("stdout", When::Always, stdout)?;
+    let routes = routes.to("results", When::Ok, results.clone())?;
     let outbox = Outbox::open(OutboxConfig::new(folder.join("outbox.db")), routes)?;
 
     let executor = Executor::builder().delivery(Arc::new(outbox.clone())).build();
