@@ -148,6 +148,7 @@ impl Life {
             secrets: self.secrets.clone(),
             step,
             call: index,
+            part: None,
             deadline,
             hold: self.hold(),
         };

@@ -67,6 +67,7 @@ impl Standalone {
             secrets: self.secrets.clone(),
             step,
             call,
+            part: None,
             deadline: self.shared.deadline(),
             hold: None,
         }

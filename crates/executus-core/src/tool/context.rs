@@ -21,6 +21,8 @@ pub struct ToolContext {
     pub(crate) secrets: Secrets,
     pub(crate) step: u32,
     pub(crate) call: u32,
+    /// Which part of the call this is, for one that is made of several.
+    pub(crate) part: Option<Arc<str>>,
     pub(crate) deadline: Timestamp,
     /// What this run spends on, and its children with it.
     pub(crate) hold: Option<HoldId>,
@@ -48,7 +50,22 @@ impl ToolContext {
     /// One text for this call, the same whenever it is repeated: an idempotency key.
     #[must_use]
     pub fn idempotency_key(&self) -> String {
-        self.key().in_run(self.run_id())
+        let key = self.key().in_run(self.run_id());
+        match &self.part {
+            None => key,
+            Some(part) => format!("{key}.{part}"),
+        }
+    }
+
+    /// For a tool that calls others: the context of its call with this number, from 0. It has an
+    /// idempotency key of its own.
+    #[must_use]
+    pub fn part(&self, number: u32) -> Self {
+        let part = match &self.part {
+            None => number.to_string(),
+            Some(part) => format!("{part}.{number}"),
+        };
+        Self { part: Some(part.into()), ..self.clone() }
     }
 
     /// Cancelled when the run stops; the call's future is dropped 25 ms later.
