@@ -6,6 +6,7 @@ pub mod crashes;
 pub mod faults;
 pub mod invocations;
 mod kernel;
+pub mod kill9;
 pub mod ledger;
 mod letters;
 pub mod machine;
@@ -119,5 +120,11 @@ pub const SOAKS: &[Soak] = &[
         what: "so many deliveries to a receiver that drops, delays, fails and dies, by a process that is killed",
         count: 10_000,
         run: outbox::soak,
+    },
+    Soak {
+        name: "kill9",
+        what: "so many kill -9 of the host at random moments of real runs, each resumed to its end",
+        count: 1_000,
+        run: kill9::soak,
     },
 ];

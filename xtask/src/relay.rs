@@ -15,6 +15,11 @@ pub(crate) fn run(root: &Path, name: &str, args: &[String]) -> Result<ExitCode, 
     if !exists(root, name) {
         return Err(Error::Missing(format!("there is no {name} yet: {} is missing", source(name))));
     }
+    if name == "soak" && args.first().is_some_and(|soak| soak == "kill9") {
+        // The host itself, which is looked for beside the soak.
+        let build = ["build", "--release", "-q", "-p", "executus", "--bin", "executus"];
+        command::must(root, "cargo", &build, &[])?;
+    }
     let mut line = vec!["run", "--release", "-q", "-p", "executus-tests", "--bin", name];
     if name == "bench" {
         // Measured as a host is built: without a clock that tests can pause.

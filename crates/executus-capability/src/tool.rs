@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use executus_core::text::{bounded, bounded_to};
-use executus_core::{Tool, ToolContext, ToolError, ToolOutput, ToolSpec};
+use executus_core::{ApprovalLimit, Tool, ToolContext, ToolError, ToolOutput, ToolSpec};
 use serde_json::{Map, Value, json};
 
 use crate::capability::{Capability, CapabilityId};
@@ -159,6 +159,13 @@ pub struct CapabilityTool {
 }
 
 impl CapabilityTool {
+    /// To be approved by somebody, each call within this time.
+    #[must_use]
+    pub const fn approval(mut self, within: ApprovalLimit) -> Self {
+        self.spec.approval = Some(within);
+        self
+    }
+
     /// This capability as a tool.
     #[must_use]
     pub fn new(access: Access, capability: &Capability) -> Self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use executus_core::{Effect, ToolError, ToolSpec};
+use executus_core::{ApprovalLimit, Effect, ToolError, ToolSpec};
 use serde_json::Value;
 
 use crate::fields::{check, schema};
@@ -14,7 +14,7 @@ mod network;
 mod read;
 
 pub use network::NetworkDef;
-pub(crate) use read::read_tools;
+pub(crate) use read::{read_approval, read_tools};
 
 /// A tool of a run file.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,8 @@ pub struct ToolDef {
     pub effect: Effect,
     /// The longest one call may take.
     pub timeout: Option<Duration>,
+    /// How long somebody has to approve each call; `None`: nobody has to.
+    pub approval: Option<ApprovalLimit>,
     /// What a call may pass, in file order.
     pub params: Vec<ParamDef>,
     /// How it is performed.
@@ -144,6 +146,7 @@ impl ToolDef {
             .parameters(self.schema())
             .effect(self.effect);
         spec.timeout = self.timeout;
+        spec.approval = self.approval;
         spec
     }
 

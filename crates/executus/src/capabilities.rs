@@ -121,7 +121,12 @@ impl Capabilities {
                 .clone()
                 .mode(mode(def_of.mode))
                 .constraints(constraints(&def.policy, def_of.max_rows));
-            (capability, CapabilityTool::new(access, capability))
+            let tool = CapabilityTool::new(access, capability);
+            let tool = match def_of.tool.approval {
+                Some(within) => tool.approval(within),
+                None => tool,
+            };
+            (capability, tool)
         });
         let mut offered: Vec<Arc<dyn Tool>> = Vec::new();
         if def.policy.search {

@@ -5,15 +5,19 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use executus_core::RunStatus;
 
+use crate::config::Keeping;
+
 mod budget;
+mod resume;
 
 pub(crate) use budget::{BudgetCommand, SetArgs};
+pub(crate) use resume::{AnswerArgs, CancelArgs, LifeArgs, ResumeArgs};
 
 /// Runs agent work under control: every run ends, is recorded, and can be explained and replayed.
 #[derive(Debug, Parser)]
 #[command(name = "executus", version, arg_required_else_help = true)]
 #[command(after_help = "Exit codes: 0 ok, 1 error, 2 usage or bad file, 3 denied, \
-    4 refused or ended by the budget, 124 timeout, 130 cancelled, 143 interrupted")]
+    4 refused or ended by the budget, 75 awaits approval, 124 timeout, 130 cancelled, 143 interrupted")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -29,6 +33,14 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a file and print its output
     Run(RunArgs),
+    /// Go on with a run that was interrupted, or with all of them
+    Resume(ResumeArgs),
+    /// Let calls of a run be made that wait for it, and go on with the run
+    Approve(AnswerArgs),
+    /// Refuse calls of a run that wait for an answer, and go on with the run
+    Deny(AnswerArgs),
+    /// End a run, whichever process performs it, or none
+    Cancel(CancelArgs),
     /// List the runs, newest first
     Runs(RunsArgs),
     /// Show what a run did, step by step, or one action of a capability
@@ -45,6 +57,9 @@ impl Command {
     pub(crate) const fn store_mut(&mut self) -> Option<&mut StoreArgs> {
         Some(match self {
             Self::Run(args) => &mut args.store,
+            Self::Resume(args) => &mut args.life.store,
+            Self::Approve(args) | Self::Deny(args) => &mut args.life.store,
+            Self::Cancel(args) => &mut args.store,
             Self::Runs(args) => &mut args.store,
             Self::Explain(args) => &mut args.store,
             Self::Replay(args) => &mut args.store,
@@ -54,12 +69,15 @@ impl Command {
 }
 
 /// Where the runs are kept.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct StoreArgs {
     /// The database of runs [default: what the configuration names, else executus/executus.db in
     /// the XDG data folder]
     #[arg(long, value_name = "PATH")]
     pub(crate) db: Option<PathBuf>,
+    /// As the configuration says.
+    #[arg(skip)]
+    pub(crate) keeping: Keeping,
 }
 
 /// `executus run`.
@@ -168,14 +186,14 @@ impl ValueEnum for StatusFilter {
     }
 }
 
-fn input(text: &str) -> Result<(String, String), String> {
+pub(crate) fn input(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),
     }
 }
 
-fn run_id(text: &str) -> Result<executus_core::RunId, String> {
+pub(crate) fn run_id(text: &str) -> Result<executus_core::RunId, String> {
     executus_core::RunId::new(text).map_err(|error| error.to_string())
 }
 

@@ -1,7 +1,10 @@
 //! What the binary does, command by command.
 
+pub(crate) mod approve;
 pub(crate) mod budget;
+pub(crate) mod cancel;
 pub(crate) mod explain;
 pub(crate) mod replay;
+pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -11,8 +11,10 @@ use serde::Deserialize;
 use crate::fault::Fault;
 
 mod budget;
+mod keeping;
 
 pub(crate) use budget::BudgetConfig;
+pub(crate) use keeping::{AuditConfig, CheckpointConfig, Keeping};
 
 const NAME: &str = "executus.toml";
 /// A longer file is no configuration.
@@ -28,6 +30,10 @@ pub(crate) struct Config {
     pub(crate) http: HttpConfig,
     /// What callers may spend.
     pub(crate) budget: BudgetConfig,
+    /// Whether runs can be resumed.
+    checkpoint: CheckpointConfig,
+    /// How records are kept.
+    audit: AuditConfig,
 }
 
 /// Where requests of tools may go, and those to servers of tools.
@@ -84,6 +90,11 @@ impl Config {
         Ok(Self::default())
     }
 
+    /// How what is kept is kept.
+    pub(crate) fn keeping(&self) -> Keeping {
+        Keeping { checkpoint: self.checkpoint.clone(), audit: self.audit.clone() }
+    }
+
     /// A file; `None` where there is none.
     fn read(path: &Path) -> Result<Option<Self>, Fault> {
         let refused = |why: &dyn std::fmt::Display| {
@@ -102,9 +113,11 @@ impl Config {
         }
         let mut config = Self::parse(&text)
             .map_err(|(place, mistake)| Fault::usage(mistake).at(told(path, place)))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
         if let Some(db) = &mut config.db {
-            *db = path.parent().unwrap_or(Path::new("")).join(&db);
+            *db = folder.join(&db);
         }
+        config.audit.lies_in(folder);
         Ok(Some(config))
     }
 

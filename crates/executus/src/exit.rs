@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Denied = 3,
     /// The budget refused or ended the run, or a limit of tokens or cost did.
     BudgetExceeded = 4,
+    /// The run awaits somebody's approval: as `EX_TEMPFAIL`, nothing failed, and it goes on later.
+    Waiting = 75,
     /// A deadline passed.
     Timeout = 124,
     /// Ctrl-C.
@@ -39,7 +41,10 @@ impl Exit {
             RunStatus::Timeout => Self::Timeout,
             RunStatus::BudgetExceeded => Self::BudgetExceeded,
             RunStatus::Cancelled => Self::Cancelled,
-            RunStatus::Interrupted => Self::Interrupted,
+            RunStatus::Interrupted => match &outcome.error {
+                Some(error) if error.kind == ErrorKind::AwaitingApproval => Self::Waiting,
+                _ => Self::Interrupted,
+            },
         }
     }
 }
@@ -70,6 +75,7 @@ mod tests {
             (RunStatus::Timeout, Some(ErrorKind::Timeout), 124),
             (RunStatus::Cancelled, Some(ErrorKind::Cancelled), 130),
             (RunStatus::Interrupted, Some(ErrorKind::Interrupted), 143),
+            (RunStatus::Interrupted, Some(ErrorKind::AwaitingApproval), 75),
         ] {
             let outcome = Outcome {
                 run_id: RunId::random(),

@@ -10,17 +10,34 @@ pub(crate) struct Fault {
     exit: Exit,
     message: String,
     help: Option<String>,
+    is_passing: bool,
 }
 
 impl Fault {
     /// Something that whoever called got wrong.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into(), help: None }
+        Self { exit: Exit::Usage, message: message.into(), help: None, is_passing: false }
     }
 
     /// Something that went wrong here.
     pub(crate) fn error(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Error, message: message.into(), help: None }
+        Self { exit: Exit::Error, message: message.into(), help: None, is_passing: false }
+    }
+
+    /// Something that has to wait for somebody.
+    pub(crate) fn waiting(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Waiting, message: message.into(), help: None, is_passing: false }
+    }
+
+    /// It may be otherwise in a moment.
+    #[must_use]
+    pub(crate) const fn passing(mut self) -> Self {
+        self.is_passing = true;
+        self
+    }
+
+    pub(crate) const fn is_passing(&self) -> bool {
+        self.is_passing
     }
 
     /// With what to do about it.

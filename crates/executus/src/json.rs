@@ -2,7 +2,7 @@
 
 use executus_audit_sqlite::{AuditRecord, RunSummary};
 use executus_core::event::Event;
-use executus_core::{Outcome, RunError};
+use executus_core::{Outcome, RunError, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::store;
@@ -36,6 +36,14 @@ pub(crate) fn event(event: &Event) -> Option<Value> {
             "type": "tool.finished", "step": step, "call": call, "tool": name, "error": error,
             "duration_ms": duration_ms,
         }),
+        Event::ApprovalAsked { step, call, name, args, until } => json!({
+            "type": "approval.asked", "step": step, "call": call, "tool": name, "args": args,
+            "until": rfc3339(*until),
+        }),
+        Event::ApprovalAnswered { step, call, approved, by } => json!({
+            "type": "approval.answered", "step": step, "call": call, "approved": approved,
+            "by": by,
+        }),
         Event::Steered { source, text } => {
             json!({"type": "run.steered", "source": source, "text": text})
         }
@@ -43,6 +51,11 @@ pub(crate) fn event(event: &Event) -> Option<Value> {
         // Ended, or of a kind that this version cannot name.
         _ => return None,
     })
+}
+
+/// How far the trail of the run is durable now.
+pub(crate) fn recorded(seq: u64) -> Value {
+    json!({"type": "run.recorded", "seq": seq})
 }
 
 /// The last line of `run --json`.
@@ -127,6 +140,19 @@ pub(crate) fn record(record: &AuditRecord) -> Value {
             fields.remove("args");
             if let Some(tool) = fields.remove("tool") {
                 fields.insert("starts".to_owned(), tool);
+            }
+        }
+        // A call that waits, and what was said to it.
+        "asked" | "answered" => {
+            let role = if record.kind == "asked" { "asks_for" } else { "answers" };
+            if let Some(tool) = fields.remove("tool") {
+                fields.insert(role.to_owned(), tool);
+            }
+            for name in ["until", "given_at"] {
+                if let Some(at) = fields.get_mut(name).filter(|at| at.is_i64()) {
+                    let micros = at.as_i64().unwrap_or_default();
+                    *at = json!(rfc3339(Timestamp::from_micros(micros)));
+                }
             }
         }
         "acted" => flatten(&mut fields),

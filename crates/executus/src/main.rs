@@ -1,5 +1,6 @@
 //! The reference host: runs files under control, and shows what runs did.
 
+use std::future::Future;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,6 +11,7 @@ use crate::exit::Exit;
 use crate::fault::Fault;
 
 mod amounts;
+mod asks;
 mod budget;
 mod capabilities;
 mod cli;
@@ -17,12 +19,14 @@ mod commands;
 mod config;
 mod exit;
 mod fault;
+mod host;
 mod json;
 mod logging;
 mod models;
 mod output;
 mod presence;
 mod progress;
+mod recorded;
 mod signals;
 mod speech;
 mod store;
@@ -51,16 +55,17 @@ fn main() -> ExitCode {
 fn perform(mut cli: Cli) -> Result<Exit, Fault> {
     let config = Config::find(cli.config.as_deref())?;
     if let Some(store) = cli.command.store_mut() {
-        store.db = store.db.take().or(config.db);
+        // From here on the working folder may change.
+        let named = store.db.take().or(config.db.clone());
+        store.db = named.map(|db| std::path::absolute(&db).unwrap_or(db));
+        store.keeping = config.keeping();
     }
     match &cli.command {
-        Command::Run(args) => {
-            let runtime = runtime()?;
-            let done = runtime.block_on(commands::run::run(args, &config.http, &config.budget));
-            // Everything that was to be settled is; what still blocks a thread is not waited for.
-            runtime.shutdown_background();
-            done
-        }
+        Command::Run(args) => perform_run(commands::run::run(args, &config)),
+        Command::Resume(args) => perform_run(commands::resume::run(args, &config)),
+        Command::Approve(args) => perform_run(commands::approve::run(args, true, &config)),
+        Command::Deny(args) => perform_run(commands::approve::run(args, false, &config)),
+        Command::Cancel(args) => perform_run(commands::cancel::run(args, &config)),
         Command::Budget(command) => {
             runtime()?.block_on(commands::budget::run(command, &config.budget))
         }
@@ -68,6 +73,14 @@ fn perform(mut cli: Cli) -> Result<Exit, Fault> {
         Command::Explain(args) => commands::explain::run(args),
         Command::Replay(args) => commands::replay::run(args),
     }
+}
+
+fn perform_run(performed: impl Future<Output = Result<Exit, Fault>>) -> Result<Exit, Fault> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(performed);
+    // Everything that was to be settled is; what still blocks a thread is not waited for.
+    runtime.shutdown_background();
+    done
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Fault> {

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use executus_audit_sqlite::{QueryError, RunFilter, RunSummary, SqliteAudit};
-use executus_core::port::{Audit, AuditError, RunStart};
+use executus_core::port::{Audit, AuditError, Checkpointer, RunStart};
 use executus_core::{Clock, ErrorKind, Outcome, Run, RunError, RunStatus, Stats};
 
 use crate::fault::{Fault, chain};
+use crate::store::Kept;
 
 /// How often, and how many times, a process that looks after the dead is waited for.
 const RETRY: Duration = Duration::from_millis(50);
@@ -37,8 +38,8 @@ impl Presence {
     /// no record is none to run with.
     pub(crate) async fn enter(
         path: &Path,
-        open: impl Fn() -> Result<SqliteAudit, Fault>,
-    ) -> Result<(Self, SqliteAudit), Fault> {
+        open: impl AsyncFn() -> Result<Kept, Fault>,
+    ) -> Result<(Self, Kept), Fault> {
         let lock_path = lock_path(path);
         let refused = |error| Fault::error(format!("cannot lock {}: {error}", lock_path.display()));
         let lock = OpenOptions::new()
@@ -48,18 +49,21 @@ impl Presence {
             .mode(0o600)
             .open(&lock_path)
             .map_err(refused)?;
-        let mut audit = None;
+        let mut kept = None;
         for _ in 0..RETRIES {
-            if audit.is_none() && lock.try_lock().is_ok() {
-                let opened = open()?;
+            if kept.is_none() && lock.try_lock().is_ok() {
+                let opened = open().await?;
                 record_dead(&opened).await?;
-                audit = Some(opened);
+                kept = Some(opened);
                 lock.unlock().map_err(refused)?;
             }
             match lock.try_lock_shared() {
                 Ok(()) => {
-                    let audit = audit.map_or_else(open, Ok)?;
-                    return Ok((Self { _lock: lock }, audit));
+                    let kept = match kept {
+                        Some(kept) => kept,
+                        None => open().await?,
+                    };
+                    return Ok((Self { _lock: lock }, kept));
                 }
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(RETRY).await,
                 Err(TryLockError::Error(error)) => return Err(refused(error)),
@@ -95,10 +99,16 @@ fn lock_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-async fn record_dead(audit: &SqliteAudit) -> Result<(), Fault> {
+async fn record_dead(Kept { audit, checkpoints }: &Kept) -> Result<(), Fault> {
     let open = RunFilter { open: true, ..RunFilter::default() };
     for run in audit.runs(open).await.map_err(|error| crate::store::not_read(&error))? {
-        record(audit, &run).await.map_err(|error| {
+        let saved = match checkpoints {
+            Some(checkpoints) => checkpoints.load(&run.run_id).await,
+            None => Ok(None),
+        };
+        // What cannot be read is still kept.
+        let is_kept = !matches!(saved, Ok(None));
+        record(audit, &run, is_kept).await.map_err(|error| {
             Fault::error(format!("cannot record that run {} ended: {}", run.run_id, chain(&error)))
         })?;
         tracing::info!(run = run.run_id.as_str(), "its process died; recorded");
@@ -106,8 +116,9 @@ async fn record_dead(audit: &SqliteAudit) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Ends the trail of a run: as its facts say, if they say how it ended, else as interrupted.
-async fn record(audit: &SqliteAudit, dead: &RunSummary) -> Result<(), AuditError> {
+/// Ends the trail of a run: as its facts say, if they say how it ended, else as interrupted. One of
+/// which facts are kept is not ended: its next life settles it.
+async fn record(audit: &SqliteAudit, dead: &RunSummary, is_kept: bool) -> Result<(), AuditError> {
     let folded = match audit.journal(&dead.run_id).await {
         Ok(records) => Run::fold(&records).ok(),
         Err(QueryError::Damaged { .. }) => None,
@@ -132,7 +143,8 @@ async fn record(audit: &SqliteAudit, dead: &RunSummary) -> Result<(), AuditError
         let runtime = run.last_at().since(dead.started_at).as_millis();
         let runtime_ms = u64::try_from(runtime).unwrap_or(u64::MAX);
         outcome.stats = Stats { tally: *run.tally(), runtime_ms };
-        if let Some(end) = run.end().filter(|end| end.stop.status.is_terminal()) {
+        let end = run.end().filter(|end| !is_kept && end.stop.status.is_terminal());
+        if let Some(end) = end {
             outcome.status = end.stop.status;
             outcome.error.clone_from(&end.stop.error);
             return recorder.close(&outcome).await;

@@ -75,6 +75,14 @@ impl Progress {
                 self.line(&text);
                 self.draw();
             }
+            Event::ApprovalAsked { name, .. } => {
+                self.line(&format!("  {} asks for an approval", one_line(name)));
+            }
+            Event::ApprovalAnswered { approved, by, .. } => {
+                let what = if *approved { "approved" } else { "not approved" };
+                let by = if by.is_empty() { "in time by nobody" } else { by };
+                self.line(&format!("  {what}: {}", one_line(by)));
+            }
             Event::Steered { source, text } => {
                 self.line(&format!("  {source} steers: {}", one_line(text)));
             }

@@ -8,21 +8,33 @@ use std::sync::Arc;
 
 use etcetera::BaseStrategy;
 use executus_audit_sqlite::{
-    AuditReader, Config, Note, OpenError, QueryError, RunFilter, RunSummary, SqliteAudit,
+    AnchoredError, AuditReader, Note, OpenError, QueryError, RunFilter, RunSummary, SqliteAudit,
 };
-use executus_core::port::Audit;
+use executus_checkpoint_sqlite::SqliteCheckpointer;
+use executus_core::port::Checkpointer;
 use executus_core::text::scrub_json;
-use executus_core::{Outcome, RunId};
+use executus_core::{Clock, ErrorKind, Fact, Outcome, RunId, RunSpec};
 use serde_json::Value;
 
+use crate::cli::StoreArgs;
+use crate::config::Keeping;
 use crate::fault::{Fault, chain};
 use crate::presence::{self, Presence};
 
 /// The store of a process that runs something.
 #[derive(Debug)]
 pub(crate) struct Store {
-    audit: SqliteAudit,
+    path: PathBuf,
+    kept: Kept,
     _presence: Presence,
+}
+
+/// The files of a store.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) audit: SqliteAudit,
+    /// The facts of unfinished runs; `None` where they are not kept.
+    pub(crate) checkpoints: Option<SqliteCheckpointer>,
 }
 
 /// What a run is asked for: the same under one id, or it is another run.
@@ -40,29 +52,53 @@ impl Store {
     ///
     /// # Errors
     /// When there is no place for it, or something else lies there.
-    pub(crate) async fn create(named: Option<&Path>) -> Result<Self, Fault> {
-        let path = path(named)?;
+    pub(crate) async fn create(args: &StoreArgs) -> Result<Self, Fault> {
+        let path = path(args)?;
         make_folder(&path)?;
-        Self::enter(&path).await
+        Self::enter(&path, &args.keeping).await
     }
 
-    async fn enter(path: &Path) -> Result<Self, Fault> {
-        let open = || {
+    async fn enter(path: &Path, keeping: &Keeping) -> Result<Self, Fault> {
+        let open = async || {
             make_file(path)?;
-            SqliteAudit::open(Config::new(path)).map_err(|error| not_opened(&error))
+            let audit = open_audit(path, keeping).await?;
+            let of_runs = checkpoints_path(path);
+            // What an earlier configuration kept is not lost.
+            let is_kept = keeping.checkpoint.enabled || of_runs.exists();
+            let checkpoints = is_kept.then(|| open_checkpoints(&of_runs)).transpose()?;
+            Ok(Kept { audit, checkpoints })
         };
-        let (presence, audit) = Presence::enter(path, open).await?;
-        Ok(Self { audit, _presence: presence })
+        let (presence, kept) = Presence::enter(path, open).await?;
+        Ok(Self { path: path.to_owned(), kept, _presence: presence })
     }
 
-    /// The port.
-    pub(crate) fn audit(&self) -> Arc<dyn Audit> {
-        Arc::new(self.audit.clone())
+    /// The audit.
+    pub(crate) const fn audit(&self) -> &SqliteAudit {
+        &self.kept.audit
     }
 
-    /// The same, for what is recorded beside the runs.
-    pub(crate) const fn notes(&self) -> &SqliteAudit {
-        &self.audit
+    /// The facts of unfinished runs; `None` where they are not kept.
+    pub(crate) const fn checkpoints(&self) -> Option<&SqliteCheckpointer> {
+        self.kept.checkpoints.as_ref()
+    }
+
+    /// The database.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What an unfinished run was asked to be; `None` when nothing is kept of it.
+    ///
+    /// # Errors
+    /// When what is kept cannot be read.
+    pub(crate) async fn kept_spec(&self, run: &RunId) -> Result<Option<Arc<RunSpec>>, Fault> {
+        let Some(checkpoints) = &self.kept.checkpoints else { return Ok(None) };
+        let saved = checkpoints.load(run).await.map_err(|error| Fault::error(chain(&error)))?;
+        let first = saved.and_then(|saved| saved.records.into_iter().next());
+        Ok(first.and_then(|record| match record.fact {
+            Fact::Opened(spec) => Some(spec),
+            _ => None,
+        }))
     }
 
     /// The result of the run under this id, if it has ended and was asked for the same.
@@ -75,7 +111,7 @@ impl Store {
         asked: Asked<'_>,
     ) -> Result<Option<Outcome>, Fault> {
         let Asked { inputs, labels, dry_run, read_only } = asked;
-        let run = match self.audit.run(run_id).await {
+        let run = match self.kept.audit.run(run_id).await {
             Ok(run) => run,
             Err(QueryError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(not_read(&error)),
@@ -103,17 +139,118 @@ impl Store {
         if run.spec.dry_run != dry_run {
             return taken(if run.spec.dry_run { "was a dry run" } else { "was not a dry run" });
         }
+        let advised = |why: &str, advice: String| {
+            Err(Fault::usage(format!("run {run_id} {why}")).help(advice))
+        };
         match outcome(&run) {
             Some(outcome) if run.closed => Ok(Some(outcome)),
-            Some(_) => taken("was interrupted, and this version does not resume runs"),
+            Some(_) if self.kept_spec(run_id).await?.is_none() => {
+                taken("was interrupted, and nothing is kept to go on with")
+            }
+            Some(Outcome { error: Some(error), .. })
+                if error.kind == ErrorKind::AwaitingApproval =>
+            {
+                advised("was interrupted: it awaits approval", approval_advice(run_id))
+            }
+            Some(_) => advised(
+                "was interrupted",
+                format!("`executus resume {}` goes on with it", quoted(run_id)),
+            ),
             None => taken("is under way"),
         }
     }
 
-    /// Writes what is left and closes the file.
-    pub(crate) async fn close(&self) {
-        self.audit.close().await;
+    /// How this run ended, if it has.
+    ///
+    /// # Errors
+    /// When no run is recorded under the id.
+    pub(crate) async fn ended(&self, run: &RunId) -> Result<Option<Outcome>, Fault> {
+        let found = self.recorded(run).await?;
+        Ok(outcome(&found).filter(|_| found.closed))
     }
+
+    /// Whether the run is neither under way nor over.
+    ///
+    /// # Errors
+    /// As [`ended`](Self::ended).
+    pub(crate) async fn is_interrupted(&self, run: &RunId) -> Result<bool, Fault> {
+        let found = self.recorded(run).await?;
+        Ok(found.status.is_some() && !found.closed)
+    }
+
+    async fn recorded(&self, run: &RunId) -> Result<RunSummary, Fault> {
+        self.kept.audit.run(run).await.map_err(|error| match error {
+            QueryError::NotFound { .. } => unknown(run.as_str()),
+            error => not_read(&error),
+        })
+    }
+
+    /// Writes what is left and closes the files.
+    pub(crate) async fn close(&self) {
+        if let Some(checkpoints) = &self.kept.checkpoints {
+            checkpoints.close().await;
+        }
+        self.kept.audit.close().await;
+    }
+}
+
+async fn open_audit(path: &Path, keeping: &Keeping) -> Result<SqliteAudit, Fault> {
+    let config = keeping.audit.of(path);
+    match keeping.audit.anchor()? {
+        None => SqliteAudit::open(config).map_err(|error| not_opened(&error)),
+        Some(anchor) => SqliteAudit::open_anchored(config, anchor, Clock::system().now())
+            .await
+            .map_err(|error| not_anchored(&error)),
+    }
+}
+
+/// What is said of an audit that does not go with its anchor.
+pub(crate) fn not_anchored(error: &AnchoredError) -> Fault {
+    match error {
+        AnchoredError::Open(error) => not_opened(error),
+        AnchoredError::Mismatch { .. } | AnchoredError::NoMark { .. } => Fault::error(chain(error))
+            .help(
+                "`executus audit verify` says what is wrong; when it is known why, `executus audit \
+                 accept --reason TEXT` lets the file be used as it is",
+            ),
+        _ => Fault::error(chain(error)),
+    }
+}
+
+fn open_checkpoints(path: &Path) -> Result<SqliteCheckpointer, Fault> {
+    make_file(path)?;
+    // Its own code would let everybody look into it.
+    let mut holders = path.as_os_str().to_owned();
+    holders.push(".holders");
+    make_private(Path::new(&holders))?;
+    let config = executus_checkpoint_sqlite::Config::new(path);
+    SqliteCheckpointer::open(config).map_err(|error| not_opened(&error))
+}
+
+/// Where the facts of unfinished runs lie: beside the database.
+fn checkpoints_path(db: &Path) -> PathBuf {
+    let mut name = db.as_os_str().to_owned();
+    name.push(".checkpoints");
+    name.into()
+}
+
+/// What to type to answer for a run.
+pub(crate) fn approval_advice(run: &RunId) -> String {
+    let run = quoted(run);
+    format!(
+        "`executus explain {run}` tells what it asks for; `executus approve {run} CALL` or \
+         `executus deny {run} CALL` goes on with it"
+    )
+}
+
+/// A run's id as a shell takes it for one word.
+pub(crate) fn quoted(run: &RunId) -> String {
+    let text = run.as_str();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+    if text.chars().all(is_plain) && !text.starts_with('-') {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// How a run ended; `None` while it has not.
@@ -132,16 +269,16 @@ pub(crate) fn outcome(run: &RunSummary) -> Option<Outcome> {
 ///
 /// # Errors
 /// When a store that was named is not there, or is something else.
-pub(crate) fn reader(named: Option<&Path>) -> Result<Option<AuditReader>, Fault> {
-    let path = path(named)?;
-    if named.is_none() && !path.exists() {
+pub(crate) fn reader(args: &StoreArgs) -> Result<Option<AuditReader>, Fault> {
+    let path = path(args)?;
+    if args.db.is_none() && !path.exists() {
         return Ok(None);
     }
     presence::wait_for_maker(&path);
     let reader = match AuditReader::open(&path) {
         Err(OpenError::Older { .. }) => {
             // Whoever writes to it brings it up to date.
-            record_dead(&path);
+            record_dead(&path, &args.keeping);
             AuditReader::open(&path)
         }
         opened => opened,
@@ -150,17 +287,17 @@ pub(crate) fn reader(named: Option<&Path>) -> Result<Option<AuditReader>, Fault>
     let open = RunFilter { open: true, limit: Some(1), ..RunFilter::default() };
     let open = reader.runs(&open).map_err(|error| not_read(&error))?;
     if !open.is_empty() && presence::nobody_lives(&path) {
-        record_dead(&path);
+        record_dead(&path, &args.keeping);
     }
     Ok(Some(reader))
 }
 
 /// Records what died in a store. Whoever only looks does not fail when that cannot be done.
-fn record_dead(path: &Path) {
+fn record_dead(path: &Path, keeping: &Keeping) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let recorded = runtime.map_err(|error| Fault::error(error.to_string())).and_then(|runtime| {
         runtime.block_on(async {
-            Store::enter(path).await?.close().await;
+            Store::enter(path, keeping).await?.close().await;
             Ok(())
         })
     });
@@ -173,8 +310,8 @@ fn record_dead(path: &Path) {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(crate) fn note(named: Option<&Path>, id: &str) -> Result<Option<Note>, Fault> {
-    let Some(reader) = reader(named)? else { return Ok(None) };
+pub(crate) fn note(args: &StoreArgs, id: &str) -> Result<Option<Note>, Fault> {
+    let Some(reader) = reader(args)? else { return Ok(None) };
     match RunId::new(id).map(|run| reader.run(&run)) {
         Ok(Ok(_)) => Ok(None),
         _ => reader.note(id).map_err(|error| not_read(&error)),
@@ -185,18 +322,20 @@ pub(crate) fn note(named: Option<&Path>, id: &str) -> Result<Option<Note>, Fault
 ///
 /// # Errors
 /// When there is no such run.
-pub(crate) fn find(named: Option<&Path>, run: &str) -> Result<(AuditReader, RunSummary), Fault> {
-    let unknown = || {
-        Fault::usage(format!("no run `{run}` is recorded"))
-            .help("`executus runs` lists those that are; --db PATH looks elsewhere")
-    };
+pub(crate) fn find(args: &StoreArgs, run: &str) -> Result<(AuditReader, RunSummary), Fault> {
+    let unknown = || unknown(run);
     let run_id = RunId::new(run).map_err(|_| unknown())?;
-    let reader = reader(named)?.ok_or_else(unknown)?;
+    let reader = reader(args)?.ok_or_else(unknown)?;
     match reader.run(&run_id) {
         Ok(found) => Ok((reader, found)),
         Err(QueryError::NotFound { .. }) => Err(unknown()),
         Err(error) => Err(not_read(&error)),
     }
+}
+
+fn unknown(run: &str) -> Fault {
+    Fault::usage(format!("no run `{run}` is recorded"))
+        .help("`executus runs` lists those that are; --db PATH looks elsewhere")
 }
 
 fn not_opened(error: &OpenError) -> Fault {
@@ -219,9 +358,9 @@ pub(crate) fn not_read(error: &QueryError) -> Fault {
 ///
 /// # Errors
 /// When there is no home folder to find it from.
-pub(crate) fn path(named: Option<&Path>) -> Result<PathBuf, Fault> {
-    if let Some(named) = named {
-        return Ok(named.to_owned());
+pub(crate) fn path(args: &StoreArgs) -> Result<PathBuf, Fault> {
+    if let Some(named) = &args.db {
+        return Ok(named.clone());
     }
     let folders = etcetera::base_strategy::Xdg::new().map_err(|error| {
         Fault::usage(format!("there is no data folder to keep runs in: {error}"))
@@ -238,7 +377,11 @@ fn make_folder(path: &Path) -> Result<(), Fault> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
         return Ok(());
     };
-    // Only what is made here is private; folders that exist stay as they are.
+    make_private(folder)
+}
+
+/// Only what is made here is private; folders that exist stay as they are.
+fn make_private(folder: &Path) -> Result<(), Fault> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| refused(folder, &error))
 }

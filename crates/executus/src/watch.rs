@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use executus_core::event::{Event, EventStream};
 use executus_core::executor::ShutdownReport;
-use executus_core::{Executor, Outcome, RunHandle, RunStatus};
+use executus_core::{Outcome, RunHandle, RunStatus};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::fault::Fault;
+use crate::host::Host;
 use crate::json;
 use crate::output::{self, Screen};
 use crate::progress::Progress;
@@ -45,11 +46,16 @@ pub(crate) struct Watch {
 impl Watch {
     /// Begins to show these events, as they come. While nobody reads they wait in their stream,
     /// which is bounded.
-    pub(crate) fn start(json: bool, events: Option<EventStream>) -> Self {
+    pub(crate) fn start(
+        json: bool,
+        events: Option<EventStream>,
+        recorded: Option<watch::Receiver<u64>>,
+    ) -> Self {
         let (requests, asked) = mpsc::channel(REQUESTS);
         let runtime = Handle::current();
         let watcher = Watcher::new(json);
-        let thread = spawn_blocking(move || runtime.block_on(watcher.watch(events, asked)));
+        let thread =
+            spawn_blocking(move || runtime.block_on(watcher.watch(events, recorded, asked)));
         Self { requests, thread }
     }
 
@@ -100,10 +106,12 @@ impl Watcher {
     async fn watch(
         mut self,
         mut events: Option<EventStream>,
+        recorded: Option<watch::Receiver<u64>>,
         mut requests: mpsc::Receiver<Request>,
     ) -> Result<(), Fault> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut recorded = recorded.filter(|_| self.json);
         loop {
             tokio::select! {
                 // In this order: the end is not shown before what led to it.
@@ -114,6 +122,16 @@ impl Watcher {
                 } } => match event {
                     Some(Event::Finished { .. }) | None => events = None,
                     Some(event) => self.event(&event),
+                },
+                told = async { match &mut recorded {
+                    Some(recorded) => recorded.changed().await,
+                    None => pending().await,
+                } } => match (told, &mut recorded) {
+                    (Ok(()), Some(recorded)) => {
+                        let seq = *recorded.borrow_and_update();
+                        self.keep(output::line(&json::recorded(seq).to_string()));
+                    }
+                    _ => recorded = None,
                 },
                 request = requests.recv() => match request {
                     Some(request) => request(&mut self),
@@ -166,16 +184,18 @@ impl Watcher {
 
 /// Follows a run until it is settled and says how it ended.
 ///
-/// The first Ctrl-C cancels the run, `SIGTERM` interrupts it, and whatever comes after that leaves
+/// The first Ctrl-C and `executus cancel` cancel the run, `SIGTERM` interrupts it, and whatever comes after that leaves
 /// settling less time; settling itself always happens.
 pub(crate) async fn follow(
-    executor: &Executor,
+    host: &Host,
     handle: &RunHandle,
     signals: &mut Signals,
     watch: &Watch,
 ) -> Arc<Outcome> {
     type Leaving<'a> = Pin<Box<dyn Future<Output = ShutdownReport> + 'a>>;
     let mut leaving: Option<Leaving<'_>> = None;
+    let (executor, run, asks) = (&host.executor, handle.run_id(), host.asks());
+    let mut is_asked = false;
     let say = |text| watch.show(move |watcher| watcher.progress.say(text));
     loop {
         tokio::select! {
@@ -185,7 +205,16 @@ pub(crate) async fn follow(
                 watch.show(move |_| for (phase, error) in &failures {
                     tracing::warn!(%phase, error, "settling failed in part");
                 });
+                if is_asked {
+                    asks.done(run);
+                }
                 return settled.outcome;
+            }
+            () = asks.asked(run), if !is_asked => {
+                is_asked = true;
+                if executor.cancel(run) {
+                    say("cancelled from another process; settling");
+                }
             }
             report = async { match &mut leaving {
                 Some(leaving) => leaving.await,

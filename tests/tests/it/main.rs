@@ -8,6 +8,7 @@ mod bursts;
 mod crashes;
 mod deadlines;
 mod invocations;
+mod kill9;
 mod machine;
 mod network;
 mod outbox;

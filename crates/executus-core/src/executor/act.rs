@@ -271,6 +271,11 @@ impl Life {
             let next = poll_fn(|cx| poll_any(&mut in_flight, cx));
             let Ok((at, outcome)) = tokio::time::timeout_at(until, next).await else { break };
             let call = in_flight.swap_remove(at);
+            let repeats = !stop.status.is_terminal() && call.effect != Effect::Once;
+            if repeats && matches!(outcome, CallOutcome::Failed(_)) {
+                // It failed because it was ended: the next life makes it again.
+                continue;
+            }
             let (at, fact) = self.answered(reply, call.index, outcome, Some(call.began));
             self.note_at(at, fact).await?;
         }

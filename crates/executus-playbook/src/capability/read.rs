@@ -12,9 +12,9 @@ use crate::diagnostic::listed;
 use crate::name::{MAX_NAME_BYTES, is_name, nearest};
 use crate::param::ParamDef;
 use crate::reader::{Item, Reader, Section, Text};
-use crate::tool::ToolDef;
+use crate::tool::{ToolDef, read_approval};
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "id",
     "name",
     "description",
@@ -26,6 +26,8 @@ const KEYS: [&str; 11] = [
     "max_rows",
     "drivers",
     "idempotent",
+    "approval",
+    "approval_timeout",
 ];
 
 const SAFETIES: [(&str, SafetyDef); 3] = [
@@ -79,7 +81,14 @@ pub(crate) fn read_capabilities<'a>(
         let Some(table) = element.table(reader, "a `[[capability]]` table") else { continue };
         let section = Section::strict(reader, "[[capability]]", element.at, table, &KEYS);
         let id = read_id(reader, &section, tools, &mut names);
-        all.extend(read_capability(reader, &section, id, tools));
+        let capability = read_capability(reader, &section, id, tools);
+        let asks = capability.as_ref().is_some_and(|it: &CapabilityDef| it.tool.approval.is_some());
+        if asks && policy.as_ref().is_some_and(|policy| policy.search) {
+            let at = section.get("approval").map_or(element.at, |item| item.key_at);
+            let message = "a model that looks for capabilities calls all of them by one tool";
+            reader.problem(at, message, "no `search` in [policy], or no `approval`");
+        }
+        all.extend(capability);
     }
     Some(CapabilitiesDef {
         principal: principal.unwrap_or_default(),
@@ -149,6 +158,7 @@ fn read_capability<'a>(
     let idempotent = section.get("idempotent").and_then(|item| item.boolean(reader));
     let idempotent = idempotent.unwrap_or_default();
     let effect = safety.map(|safety| effect_of(safety, idempotent));
+    let approval = read_approval(reader, section);
     let item = section.require(reader, "drivers", "[\"a_tool\"]").copied();
     let drivers = item.map(|item| read_drivers(reader, &item, tools, effect)).unwrap_or_default();
     let (id, tool_name) = id?;
@@ -159,6 +169,7 @@ fn read_capability<'a>(
         description: about,
         effect: effect?,
         timeout: None,
+        approval,
         ..ToolDef::clone(first)
     };
     Some(CapabilityDef {
@@ -213,6 +224,10 @@ fn read_drivers<'a>(
         }
         if let Some(effect) = effect {
             check_effect(reader, name, tool, effect);
+        }
+        if tool.approval.is_some() {
+            let message = format!("nobody is asked about `{}`: it is a driver", tool.name);
+            reader.bad_reference(name.at, message, "`approval` of the [[capability]] instead");
         }
         if let Some(first) = drivers.first().filter(|first| !takes_the_same(first, tool)) {
             let message = format!("`{}` takes other parameters than `{}`", tool.name, first.name);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use executus_core::Effect;
+use executus_core::{ApprovalLimit, Effect};
 
 use super::ToolDef;
 use crate::extract::SUBMIT_FIELDS;
@@ -20,7 +20,8 @@ const EFFECTS: [(&str, Effect); 3] =
     [("read_only", Effect::ReadOnly), ("idempotent", Effect::Idempotent), ("once", Effect::Once)];
 
 /// The keys that every kind has.
-const KEYS: [&str; 6] = ["name", "kind", "description", "effect", "timeout", "params"];
+const KEYS: [&str; 8] =
+    ["name", "kind", "description", "effect", "timeout", "approval", "approval_timeout", "params"];
 
 /// Tools that a host or a playbook adds itself.
 const RESERVED: [&str; 5] =
@@ -96,6 +97,7 @@ fn read_tool<'a>(
     let description = section.get("description").and_then(|item| item.text(reader, "a text"));
     let effect = section.get("effect").and_then(|item| item.word(reader, &EFFECTS));
     let timeout = section.get("timeout").and_then(|item| item.duration(reader));
+    let approval = read_approval(reader, &section);
     let params = section
         .get("params")
         .map(|item| read_params(reader, "[tool.params]", item, Owner::Tool))
@@ -116,10 +118,28 @@ fn read_tool<'a>(
         description: description.map(|text| text.value.to_owned()).unwrap_or_default(),
         effect: effect.unwrap_or_default(),
         timeout,
+        approval,
         params,
         kind: kind?,
     };
     Some((name, tool))
+}
+
+/// Reads whether somebody has to approve each call, of a tool or a capability.
+pub(crate) fn read_approval<'a>(
+    reader: &mut Reader<'a>,
+    section: &Section<'a>,
+) -> Option<ApprovalLimit> {
+    let words = [("required", true), ("none", false)];
+    let is_required = section.get("approval").and_then(|item| item.word(reader, &words));
+    let within = section.get("approval_timeout");
+    if let Some(within) = within.filter(|_| is_required != Some(true)) {
+        let message = "`approval_timeout` says nothing without an approval";
+        reader.problem(within.key_at, message, "`approval = \"required\"` beside it");
+    }
+    let within = within.and_then(|item| item.duration(reader));
+    let limit = within.map_or_else(ApprovalLimit::default, ApprovalLimit::new);
+    is_required.filter(|is_required| *is_required).map(|_| limit)
 }
 
 /// Notes the first of so many placeholders that the caller of the tool, a model perhaps, would

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use executus_audit_sqlite::{AuditReader, AuditRecord, NoteFilter, RunSummary};
-use executus_core::Key;
+use executus_core::{Key, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cli::ExplainArgs;
@@ -19,11 +19,11 @@ mod action;
 /// # Errors
 /// When there is no such run or action, or it cannot be read.
 pub(crate) fn run(args: &ExplainArgs) -> Result<Exit, Fault> {
-    let note = store::note(args.store.db.as_deref(), &args.run)?;
+    let note = store::note(&args.store, &args.run)?;
     if let Some(shown) = note.and_then(|note| action::show(note, args.json)) {
         return shown;
     }
-    let (reader, run) = store::find(args.store.db.as_deref(), &args.run)?;
+    let (reader, run) = store::find(&args.store, &args.run)?;
     let records = reader.records(&run.run_id).map_err(|error| store::not_read(&error))?;
     let actions = Actions::of_run(&reader, &run)?;
     if args.json {
@@ -121,8 +121,9 @@ fn body(run: &RunSummary, records: &[AuditRecord], actions: &Actions<'_>) -> Str
 fn tell(record: &AuditRecord) -> (String, Vec<String>) {
     let body = &record.body;
     let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| body.get(name).and_then(Value::as_i64).unwrap_or_default();
     let error = || body.get("error").map(failure);
-    let step = record.key.step;
+    let (step, call) = (record.key.step, record.key.call.unwrap_or_default());
     match record.kind.as_str() {
         "opened" => ("opened".to_owned(), Vec::new()),
         "admitted" => (format!("admitted: {}", text("gate")), Vec::new()),
@@ -144,6 +145,20 @@ fn tell(record: &AuditRecord) -> (String, Vec<String>) {
         }
         "attempted" => (format!("step {step}: {} failed", text("model")), Vec::from_iter(error())),
         "undecided" => (format!("step {step}: no decision"), Vec::from_iter(error())),
+        "asked" => {
+            let until = rfc3339(Timestamp::from_micros(number("until")));
+            let what = format!("step {step}: {} awaits approval until {until}", text("tool"));
+            let args = body.get("args").map(plain).unwrap_or_default();
+            (what, vec![format!("call {step}.{call} {args}")])
+        }
+        "answered" => {
+            let approved = body.get("approved").and_then(Value::as_bool).unwrap_or_default();
+            let by = if text("by").is_empty() { "nobody in time" } else { text("by") };
+            let said = if approved { "approved" } else { "not approved" };
+            let reason = Some(text("reason").to_owned()).filter(|reason| !reason.is_empty());
+            let what = format!("step {step}: {} {said}, call {step}.{call}: {by}", text("tool"));
+            (what, Vec::from_iter(reason))
+        }
         "started" => (format!("step {step}: {} begins", text("tool")), Vec::new()),
         "acted" => {
             let took = body.get("duration_ms").and_then(Value::as_u64).map(milliseconds);

@@ -14,7 +14,7 @@ use crate::{output, store};
 /// # Errors
 /// When there is no such run, or nothing is left to replay.
 pub(crate) fn run(args: &ReplayArgs) -> Result<Exit, Fault> {
-    let (reader, found) = store::find(args.store.db.as_deref(), &args.run)?;
+    let (reader, found) = store::find(&args.store, &args.run)?;
     let verdict = match reader.journal(&found.run_id) {
         Ok(records) if records.is_empty() => Err(Difference::at(1, "nothing is recorded")),
         Ok(records) => replay(&records),

@@ -14,7 +14,7 @@ use crate::{json, output, store};
 /// # Errors
 /// When the store cannot be read.
 pub(crate) fn run(args: &RunsArgs) -> Result<Exit, Fault> {
-    let Some(reader) = store::reader(args.store.db.as_deref())? else {
+    let Some(reader) = store::reader(&args.store)? else {
         if !args.json {
             output::note("no runs yet; `executus run FILE` makes one");
         }

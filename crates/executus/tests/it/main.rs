@@ -14,6 +14,7 @@ mod records;
 mod recovery;
 mod replay;
 mod report;
+mod resume;
 mod secrets;
 mod support;
 mod terminal;

@@ -98,12 +98,16 @@ fn check(scene: &Scene, explained: &Explained) {
     assert_eq!(run["inputs"], json!({"place": "Bath", "who": "Ada"}));
     let file = scene.home.path().join("agent.toml");
     let digest = executus_playbook::RunFile::load(file).unwrap().digest.to_string();
-    let labels = json!({
+    let mut labels = json!({
         "file": "agent.toml",
         "file_digest": digest,
+        "folder": scene.home.path().canonicalize().unwrap(),
         "models": [scene.way.model("test-model")],
         "version": env!("CARGO_PKG_VERSION"),
     });
+    if !scene.way.stream {
+        labels["stream"] = json!(false);
+    }
     assert_eq!(run["labels"], labels);
     let opened = explained.records().first().unwrap();
     assert_eq!(

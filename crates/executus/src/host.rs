@@ -1,0 +1,137 @@
+//! A process that performs runs: its store, its budget, its executor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use executus_core::executor::{Executor, LeftState};
+use executus_core::text::scrub_json;
+use executus_core::{ErrorKind, Outcome, RunId};
+use tokio::sync::watch;
+
+use crate::asks::Asks;
+use crate::budget::Spending;
+use crate::config::{Config, Keeping};
+use crate::fault::{Fault, chain};
+use crate::recorded::Telling;
+use crate::store::{self, Store};
+use crate::time::rfc3339;
+
+/// How long closing a part may take.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// What runs are performed with.
+pub(crate) struct Host {
+    pub(crate) store: Store,
+    pub(crate) executor: Executor,
+    spending: Spending,
+    recorded: watch::Receiver<u64>,
+}
+
+/// What closed in time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closed {
+    pub(crate) store: bool,
+    pub(crate) budget: bool,
+}
+
+impl Closed {
+    /// Nothing is left open.
+    pub(crate) const ALL: Self = Self { store: true, budget: true };
+}
+
+impl Host {
+    /// With this store.
+    ///
+    /// # Errors
+    /// Limits of the budget that mean nothing.
+    pub(crate) async fn of(
+        store: Store,
+        keeping: &Keeping,
+        config: &Config,
+    ) -> Result<Self, Fault> {
+        let spending = Spending::open(&config.budget).await?;
+        let (audit, recorded) = Telling::of(Arc::new(store.audit().clone()));
+        let mut executor = Executor::builder().audit(Arc::new(audit));
+        if let Some(checkpoints) = store.checkpoints() {
+            executor = executor
+                .checkpointer(Arc::new(checkpoints.clone()))
+                .lease(keeping.checkpoint.lease())
+                .attempt_limit(keeping.checkpoint.attempt_limit);
+        }
+        if let Some(budget) = spending.port() {
+            executor = executor.budget(budget);
+        }
+        Ok(Self { store, executor: executor.build(), spending, recorded })
+    }
+
+    /// Records what died, and settles what it held. Nothing is resumed, and nothing of it changes
+    /// what this process was asked to do.
+    pub(crate) async fn recover(&self) {
+        if self.store.checkpoints().is_none() {
+            return;
+        }
+        let left = match self.executor.recover().await {
+            Ok(left) => left,
+            Err(error) => return tracing::warn!(error = chain(&error), "runs were left"),
+        };
+        for left in left {
+            let run = left.run.as_str();
+            match left.state {
+                LeftState::Interrupted { died: true } => tracing::info!(run, "its process died"),
+                LeftState::Unusable { error } => {
+                    tracing::warn!(run, error = chain(&error), "it cannot be resumed");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// How far the trail of the run under way is durable.
+    pub(crate) fn recorded(&self) -> watch::Receiver<u64> {
+        let mut recorded = self.recorded.clone();
+        recorded.mark_unchanged();
+        recorded
+    }
+
+    /// Where others ask for the end of a run.
+    pub(crate) fn asks(&self) -> Asks {
+        Asks::of(self.store.path())
+    }
+
+    /// What to do for a run that waits for somebody.
+    pub(crate) async fn waits(&self, outcome: &Outcome) -> Option<String> {
+        let error = outcome.error.as_ref()?;
+        match error.kind {
+            ErrorKind::AwaitingApproval => Some(self.awaits(&outcome.run_id).await),
+            ErrorKind::Interrupted if self.store.checkpoints().is_some() => {
+                let run = store::quoted(&outcome.run_id);
+                Some(format!("  help: `executus resume {run}` goes on with it"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The calls of a run that wait, and what to type.
+    async fn awaits(&self, run: &RunId) -> String {
+        let calls = self.executor.awaited(run).await.unwrap_or_default();
+        let run = store::quoted(run);
+        let mut text = format!("run {run} awaits approval:");
+        for call in calls {
+            let (place, args) = (format!("{}.{}", call.step, call.call), scrub_json(&call.args));
+            let until = rfc3339(call.until);
+            text.push_str(&format!(
+                "\n  {} {args}, until {until}\n    executus approve {run} {place}\n    executus deny \
+                 {run} {place} --reason TEXT",
+                call.name
+            ));
+        }
+        text
+    }
+
+    /// Writes what is left. Returns what was done in time.
+    pub(crate) async fn close(self) -> Closed {
+        let budget = tokio::time::timeout(CLOSING, self.spending.close()).await.unwrap_or(false);
+        let store = tokio::time::timeout(CLOSING, self.store.close()).await.is_ok();
+        Closed { store, budget }
+    }
+}
