@@ -7,9 +7,13 @@ use executus_core::RunStatus;
 
 use crate::config::Keeping;
 
+mod audit;
 mod budget;
 mod resume;
 
+pub(crate) use audit::{
+    AcceptArgs, AuditCommand, EraseArgs, ExportArgs, FilterArgs, PageArgs, VerifyArgs,
+};
 pub(crate) use budget::{BudgetCommand, SetArgs};
 pub(crate) use resume::{AnswerArgs, CancelArgs, LifeArgs, ResumeArgs};
 
@@ -45,8 +49,15 @@ pub(crate) enum Command {
     Runs(RunsArgs),
     /// Show what a run did, step by step, or one action of a capability
     Explain(ExplainArgs),
+    /// Show what a run does as it is recorded, from any process, to its end
+    Tail(TailArgs),
     /// Feed a run's journal through the machine and compare every state with its record
     Replay(ReplayArgs),
+    /// Verify and export the records
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Remove what the runs of a caller say; that there were such runs stays
+    Erase(EraseArgs),
     /// Show and set what callers may spend, on the Redis that the configuration names
     #[command(subcommand)]
     Budget(BudgetCommand),
@@ -62,7 +73,10 @@ impl Command {
             Self::Cancel(args) => &mut args.store,
             Self::Runs(args) => &mut args.store,
             Self::Explain(args) => &mut args.store,
+            Self::Tail(args) => &mut args.store,
             Self::Replay(args) => &mut args.store,
+            Self::Audit(command) => command.store_mut(),
+            Self::Erase(args) => &mut args.store,
             Self::Budget(_) => return None,
         })
     }
@@ -120,9 +134,10 @@ pub(crate) struct RunArgs {
 /// `executus runs`.
 #[derive(Debug, Args)]
 pub(crate) struct RunsArgs {
-    /// Only runs with this status
-    #[arg(long, value_name = "STATUS")]
-    pub(crate) status: Option<StatusFilter>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
     /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -136,6 +151,25 @@ pub(crate) struct ExplainArgs {
     /// The id of a run, or of an action of a capability
     pub(crate) run: String,
     /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// `executus tail`.
+#[derive(Debug, Args)]
+pub(crate) struct TailArgs {
+    /// The run's id
+    #[arg(value_parser = run_id)]
+    pub(crate) run: executus_core::RunId,
+    /// The number of the first record to show
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) from: u64,
+    /// Do not wait for the next life of a run that is interrupted
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Print one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! What the binary does, command by command.
 
 pub(crate) mod approve;
+pub(crate) mod audit;
 pub(crate) mod budget;
 pub(crate) mod cancel;
 pub(crate) mod explain;
@@ -8,3 +9,4 @@ pub(crate) mod replay;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod tail;

@@ -69,6 +69,9 @@ fn perform(mut cli: Cli) -> Result<Exit, Fault> {
         Command::Budget(command) => {
             runtime()?.block_on(commands::budget::run(command, &config.budget))
         }
+        Command::Tail(args) => runtime()?.block_on(commands::tail::run(args)),
+        Command::Audit(command) => runtime()?.block_on(commands::audit::run(command)),
+        Command::Erase(args) => runtime()?.block_on(commands::audit::erase(args)),
         Command::Runs(args) => commands::runs::run(args),
         Command::Explain(args) => commands::explain::run(args),
         Command::Replay(args) => commands::replay::run(args),

@@ -294,13 +294,17 @@ pub(crate) fn reader(args: &StoreArgs) -> Result<Option<AuditReader>, Fault> {
 
 /// Records what died in a store. Whoever only looks does not fail when that cannot be done.
 fn record_dead(path: &Path, keeping: &Keeping) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let recorded = runtime.map_err(|error| Fault::error(error.to_string())).and_then(|runtime| {
+    let entered = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|error| Fault::error(error.to_string()))?;
         runtime.block_on(async {
             Store::enter(path, keeping).await?.close().await;
             Ok(())
         })
-    });
+    };
+    // Whoever looks may be in a runtime already.
+    let recorded = std::thread::scope(|scope| scope.spawn(entered).join())
+        .unwrap_or_else(|_panic| Err(Fault::error("recording them failed")));
     if let Err(fault) = recorded {
         tracing::warn!(%fault, "runs of a process that died are still listed as running");
     }

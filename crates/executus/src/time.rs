@@ -10,6 +10,18 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
         .map_or_else(|_| at.to_string(), |at| format!("{at:.6}"))
 }
 
+/// Reads a time: a date (its beginning, in UTC), or a date with a time and an offset.
+pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
+    let day = || {
+        let day: jiff::civil::Date = text.parse().ok()?;
+        Some(day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    };
+    let at = text.parse::<jiff::Timestamp>().ok().or_else(day);
+    at.map(|at| Timestamp::from_micros(at.as_microsecond())).ok_or_else(|| {
+        format!("`{text}` is no time: expected one such as 2026-01-31 or 2026-01-31T08:00:00Z")
+    })
+}
+
 /// A duration as short as it can be read: `12 ms`, `3.4 s`, `2 min 5 s`.
 pub(crate) fn short(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -28,6 +40,17 @@ pub(crate) fn milliseconds(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_read() {
+        let micros = |text: &str| parse(text).unwrap().as_micros();
+        assert_eq!(micros("1970-01-02"), 86_400_000_000);
+        assert_eq!(micros("1970-01-01T01:00:00+01:00"), 0);
+        assert_eq!(micros("1970-01-01T00:00:00.5Z"), 500_000);
+        for text in ["", "now", "1970-13-01", "1970-01-01T25:00:00Z"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn times_read_well() {

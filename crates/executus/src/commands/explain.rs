@@ -97,22 +97,26 @@ impl<'r> Actions<'r> {
 }
 
 fn body(run: &RunSummary, records: &[AuditRecord], actions: &Actions<'_>) -> String {
-    let mut text = String::new();
-    for record in records {
-        let since = record.at.since(run.started_at);
-        let since = format!("+{}.{:03}", since.as_secs(), since.subsec_millis());
-        let (what, mut details) = tell(record);
-        details.extend(actions.of(record).map(|action| format!("action {action}")));
-        text.push_str(&format!("{:>4} {since:>9}  {what}\n", record.seq));
-        for detail in details.iter().flat_map(|detail| detail.lines()) {
-            text.push_str(&format!("{:16}  {detail}\n", ""));
-        }
-    }
+    let lines = records.iter().map(|record| line(run.started_at, record, actions.of(record)));
+    let mut text: String = lines.collect();
     if let Some(error) = &run.error {
         text.push_str(&format!("\nerror: {error}\n"));
     }
     if let Some(output) = run.output.as_deref().filter(|output| !output.is_empty()) {
         text.push_str(&format!("\noutput:\n{}\n", output.trim_end()));
+    }
+    text
+}
+
+/// A record as it is shown, with the action that it led to.
+pub(super) fn line(started_at: Timestamp, record: &AuditRecord, action: Option<&str>) -> String {
+    let since = record.at.since(started_at);
+    let since = format!("+{}.{:03}", since.as_secs(), since.subsec_millis());
+    let (what, mut details) = tell(record);
+    details.extend(action.map(|action| format!("action {action}")));
+    let mut text = format!("{:>4} {since:>9}  {what}\n", record.seq);
+    for detail in details.iter().flat_map(|detail| detail.lines()) {
+        text.push_str(&format!("{:16}  {detail}\n", ""));
     }
     text
 }

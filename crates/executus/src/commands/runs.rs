@@ -1,15 +1,15 @@
 //! `executus runs`: what was run.
 
-use executus_audit_sqlite::{RunFilter, RunSummary};
+use executus_audit_sqlite::{QueryError, RunFilter, RunSummary};
 use serde_json::Value;
 
-use crate::cli::{RunsArgs, StatusFilter};
+use crate::cli::{PageArgs, RunsArgs};
 use crate::exit::Exit;
 use crate::fault::Fault;
 use crate::time::rfc3339;
 use crate::{json, output, store};
 
-/// Lists runs, the newest first.
+/// Lists runs, the newest first, or page by page from the oldest on.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -20,21 +20,26 @@ pub(crate) fn run(args: &RunsArgs) -> Result<Exit, Fault> {
         }
         return Ok(Exit::Ok);
     };
-    let filter = match args.status {
-        None => RunFilter::default(),
-        Some(StatusFilter::Running) => RunFilter { open: true, ..RunFilter::default() },
-        Some(StatusFilter::Ended(status)) => {
-            RunFilter { status: Some(status), ..RunFilter::default() }
-        }
-    };
-    let mut runs = reader.runs(&filter).map_err(|error| store::not_read(&error))?;
-    runs.reverse();
+    let PageArgs { limit, after } = args.page.clone();
+    let filter = RunFilter { limit, after, ..args.filter.query() };
+    let page = reader.runs_page(&filter).map_err(|error| match error {
+        // Each names what was given.
+        QueryError::Reversed { .. } | QueryError::Cursor { .. } => Fault::usage(error.to_string()),
+        error => store::not_read(&error),
+    })?;
+    let mut runs = page.items;
+    if limit.is_none() {
+        runs.reverse();
+    }
     let lines: String = if args.json {
         runs.iter().map(|run| format!("{}\n", Value::Object(json::run(run)))).collect()
     } else {
         table(&runs)
     };
     output::result(&lines)?;
+    if let Some(next) = page.next {
+        output::note(&format!("there are more: --after {next}"));
+    }
     Ok(Exit::Ok)
 }
 

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod agent;
+mod approval;
+mod auditing;
 mod blocked;
 mod budget;
+mod cancel;
 mod capability;
 mod configuration;
 mod ending;
@@ -17,5 +20,6 @@ mod report;
 mod resume;
 mod secrets;
 mod support;
+mod tail;
 mod terminal;
 mod usage;

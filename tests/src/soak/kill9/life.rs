@@ -95,26 +95,32 @@ async fn live(
     let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err("a process without pipes".to_owned());
     };
-    let reading = tokio::spawn(async move {
+    let reading = async {
         let (mut out, mut err) = (String::new(), String::new());
-        // What is left of its tools may keep the pipes: only their texts count.
+        // Cut in the middle of a character it has said what it said.
         let _cut = tokio::join!(stdout.read_to_string(&mut out), stderr.read_to_string(&mut err));
         (out, err)
-    });
-    let mut is_killed = false;
-    if let Some(moment) = moment
-        && timeout(moment, child.wait()).await.is_err()
-    {
-        child.start_kill().map_err(text)?;
-        is_killed = true;
-    }
-    let status = match timeout(LOST, child.wait()).await {
-        Ok(status) => status.map_err(text)?,
-        Err(_) => return Err(format!("{args:?} does not end")),
     };
+    let waiting = async {
+        let mut is_killed = false;
+        if let Some(moment) = moment
+            && timeout(moment, child.wait()).await.is_err()
+        {
+            child.start_kill().map_err(text)?;
+            is_killed = true;
+        }
+        match timeout(LOST, child.wait()).await {
+            Ok(status) => status.map(|status| (status, is_killed)).map_err(text),
+            Err(_) => {
+                child.start_kill().map_err(text)?;
+                Err(format!("{args:?} does not end"))
+            }
+        }
+    };
+    let ((stdout, stderr), waited) = tokio::join!(reading, waiting);
+    let (status, is_killed) = waited?;
     // It may have ended by itself in the moment before.
-    is_killed &= status.code().is_none();
-    let (stdout, stderr) = reading.await.map_err(|error| error.to_string())?;
+    let is_killed = is_killed && status.code().is_none();
     Ok((Said { code: status.code().unwrap_or(-1), stdout, stderr }, is_killed))
 }
 
