@@ -156,7 +156,11 @@ impl Scene {
                 self.violation("held at the end", held.stdout.trim());
                 return Ok(());
             }
-            sleep(Duration::from_millis(500)).await;
+            sleep(Duration::from_secs(1)).await;
+            // What is over is taken back by whoever reserves next.
+            let last = format!("last-{}", began.elapsed().as_millis());
+            let mark = format!("mark={last}");
+            self.home.say(&["run", "book.toml", "--run-id", &last, "--input", &mark]).await?;
         }
     }
 

@@ -9,8 +9,9 @@ use executus_core::transcript::CallOutcome;
 use executus_core::{Fact, Record, RunId};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Child;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::Scene;
@@ -21,6 +22,15 @@ use super::subject::{Subject, effect, effects};
 const LIVES: u32 = 6;
 /// Nothing of a run takes longer.
 const LOST: Duration = Duration::from_secs(60);
+
+/// When a process is killed.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// So long after it was started.
+    OfProcess(Duration),
+    /// So long after its run began.
+    OfRun(Duration),
+}
 
 /// What is known of a run that was killed.
 #[derive(Default)]
@@ -47,9 +57,11 @@ pub(super) async fn to_the_end(
         let mark = format!("mark={run}");
         let begin = ["run", subject.file, "--run-id", run, "--input", &mark, "--json"];
         let args: &[&str] = if life == 1 { &begin } else { &["resume", run, "--json"] };
-        let moment = match life {
-            LIVES => None,
-            _ => Some(subject.takes.mul_f64(random.f64() * 1.2)),
+        // Mostly while the run is under way, and sometimes before it is.
+        let moment = match (life, random.u8(..5)) {
+            (LIVES, _) => None,
+            (_, 0) => Some(Moment::OfProcess(subject.boots.mul_f64(random.f64() * 1.2))),
+            _ => Some(Moment::OfRun(subject.takes.mul_f64(random.f64() * 1.1))),
         };
         let (said, is_killed) = live(scene, args, moment).await?;
         let newest = acknowledged(&said.stdout);
@@ -88,23 +100,42 @@ pub(super) async fn to_the_end(
 async fn live(
     scene: &Scene,
     args: &[&str],
-    moment: Option<Duration>,
+    moment: Option<Moment>,
 ) -> Result<(Said, bool), String> {
     let text = |error: std::io::Error| error.to_string();
     let mut child = scene.home.command(args).spawn().map_err(text)?;
-    let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
+    let (Some(stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err("a process without pipes".to_owned());
     };
+    let begun = Notify::new();
     let reading = async {
         let (mut out, mut err) = (String::new(), String::new());
+        let mut lines = BufReader::new(stdout).lines();
+        let telling = async {
+            while let Ok(Some(line)) = lines.next_line().await {
+                out.push_str(&line);
+                out.push('\n');
+                begun.notify_one();
+            }
+            // There may have been nothing.
+            begun.notify_one();
+        };
         // Cut in the middle of a character it has said what it said.
-        let _cut = tokio::join!(stdout.read_to_string(&mut out), stderr.read_to_string(&mut err));
+        let ((), _cut) = tokio::join!(telling, stderr.read_to_string(&mut err));
         (out, err)
     };
     let waiting = async {
         let mut is_killed = false;
-        if let Some(moment) = moment
-            && timeout(moment, child.wait()).await.is_err()
+        let after = match moment {
+            Some(Moment::OfRun(after)) => {
+                begun.notified().await;
+                Some(after)
+            }
+            Some(Moment::OfProcess(after)) => Some(after),
+            None => None,
+        };
+        if let Some(after) = after
+            && timeout(after, child.wait()).await.is_err()
         {
             child.start_kill().map_err(text)?;
             is_killed = true;

@@ -15,6 +15,8 @@ pub(super) struct Subject {
     pub(super) output: String,
     /// How long it takes, undisturbed.
     pub(super) takes: Duration,
+    /// How long its process takes beside it.
+    pub(super) boots: Duration,
 }
 
 const TOOLS: [(&str, &str); 3] = [("look", "read_only"), ("put", "idempotent"), ("send", "once")];
@@ -31,11 +33,18 @@ impl Subject {
         for (file, run) in [("book.toml", "whole-book"), ("agent.toml", "whole-agent")] {
             let began = Instant::now();
             let mark = format!("mark={run}");
-            let said = home.say(&["run", file, "--run-id", run, "--input", &mark]).await?;
-            if said.code != 0 {
+            let said =
+                home.say(&["run", file, "--run-id", run, "--input", &mark, "--json"]).await?;
+            let last = said.stdout.lines().next_back().unwrap_or_default();
+            let last: Value = serde_json::from_str(last).unwrap_or_default();
+            let (Some(output), Some(ms)) =
+                (last["output"].as_str(), last["stats"]["runtime_ms"].as_u64())
+            else {
                 return Err(format!("{file} does not run: {said:?}"));
-            }
-            all.push(Self { file, output: said.stdout, takes: began.elapsed() });
+            };
+            let takes = Duration::from_millis(ms);
+            let boots = began.elapsed().saturating_sub(takes);
+            all.push(Self { file, output: output.to_owned(), takes, boots });
         }
         Ok(all)
     }
