@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Config {
     /// The database file. It is created when it is not there; its folder is not.
     pub path: PathBuf,
-    /// Records that may wait to be written: 4096.
+    /// Records that may wait to be written: 16384.
     pub queue: usize,
     /// Bytes of the records that may wait: 64 MiB.
     pub queue_bytes: usize,
@@ -28,7 +28,7 @@ impl Config {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            queue: 4096,
+            queue: 16_384,
             queue_bytes: 64 << 20,
             wait: Duration::from_secs(10),
             busy_timeout: Duration::from_secs(5),
@@ -42,6 +42,8 @@ impl Config {
         store.queue = self.queue;
         store.queue_bytes = self.queue_bytes;
         store.busy_timeout = self.busy_timeout;
+        // The run of a record is looked up for its salt, once in a transaction.
+        store.foreign_keys = false;
         store
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Config {
     /// The database file. It is created when it is not there; its folder is not.
     pub path: PathBuf,
-    /// Jobs that may wait: 4096. One that somebody waits for is taken all the same.
+    /// Jobs that may wait: 16384. One that somebody waits for is taken all the same.
     pub queue: usize,
     /// Bytes of the jobs that may wait: 64 MiB. An empty queue takes a job of any size.
     pub queue_bytes: usize,
@@ -28,6 +28,9 @@ pub struct Config {
     /// The size to which the write-ahead log is cut back: 16 MiB. At half of it the log is put back
     /// into the file even when there is no pause.
     pub wal_limit: u64,
+    /// Whether references between tables are checked with each row that is written: yes. It costs a
+    /// look-up for each; whoever looks the other row up anyway can do without.
+    pub foreign_keys: bool,
     /// Connections kept for reading: 4. More may be open at once.
     pub readers: usize,
 }
@@ -37,7 +40,7 @@ impl Config {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            queue: 4096,
+            queue: 16_384,
             queue_bytes: 64 << 20,
             batch: 256,
             transaction: 1024,
@@ -45,6 +48,7 @@ impl Config {
             busy_timeout: Duration::from_secs(5),
             idle: Duration::from_secs(1),
             wal_limit: 16 << 20,
+            foreign_keys: true,
             readers: 4,
         }
     }

@@ -57,7 +57,7 @@ fn try_writer(config: &Config, schema: &Schema) -> Result<Connection, OpenError>
         return Err(OpenError::Denied { path: path.clone(), reason });
     }
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+    connection.pragma_update(None, "foreign_keys", config.foreign_keys).map_err(failed)?;
     // Without it `INSERT OR REPLACE` passes by the triggers that forbid a DELETE.
     connection.pragma_update(None, "recursive_triggers", true).map_err(failed)?;
     let limit = i64::try_from(config.wal_limit).unwrap_or(i64::MAX);

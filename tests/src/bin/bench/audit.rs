@@ -17,8 +17,8 @@ use super::{Figure, Report, figure};
 
 /// Turns of one run, each but the last with a call.
 const TURNS: usize = 400;
-/// Runs at once.
-const RUNS: usize = 16;
+/// Runs at once: enough that a pair is mostly neither its beginning nor its end.
+const RUNS: usize = 48;
 /// Measured pairs, after those that warm up: fill caches, and the log to its usual size.
 const PAIRS: usize = 9;
 const WARM: usize = 2;
