@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use executus_core::port::{Audit, AuditError, Recorder, RunStart};
 use executus_core::{Record, RunId, Timestamp};
-use executus_sqlite::{OpenError, Store};
+use executus_sqlite::{OpenError, Store, StoreState};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -169,6 +169,13 @@ impl SqliteAudit {
         self.store.close().await;
     }
 
+    /// How the file takes what is recorded now: a host that is not to begin anything unrecorded asks
+    /// here. A start asks by itself, and is refused where it cannot be written.
+    #[must_use]
+    pub fn state(&self) -> StoreState {
+        self.store.state()
+    }
+
     /// A reader, for queries on a thread that may block.
     #[must_use]
     pub fn reader(&self) -> AuditReader {
@@ -240,7 +247,7 @@ impl SqliteAudit {
         self.ask(move |reader| reader.notes(&filter)).await
     }
 
-    async fn ask<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         query: impl FnOnce(&AuditReader) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {

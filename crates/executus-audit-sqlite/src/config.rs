@@ -16,6 +16,9 @@ pub struct Config {
     pub wait: Duration,
     /// How long another process that writes the same file is waited for: 5 s.
     pub busy_timeout: Duration,
+    /// The size that the file's log may reach while some program reads and never ends: 1 GiB. New
+    /// runs are refused, and those under way wait, until it does.
+    pub wal_bound: u64,
     /// How long the journal of a closed run is kept: 30 days. `None` keeps it for ever. The records
     /// stay.
     pub journal_retention: Option<Duration>,
@@ -32,6 +35,7 @@ impl Config {
             queue_bytes: 64 << 20,
             wait: Duration::from_secs(10),
             busy_timeout: Duration::from_secs(5),
+            wal_bound: 1 << 30,
             journal_retention: Some(Duration::from_secs(30 * 86_400)),
             retention: None,
         }
@@ -42,6 +46,7 @@ impl Config {
         store.queue = self.queue;
         store.queue_bytes = self.queue_bytes;
         store.busy_timeout = self.busy_timeout;
+        store.wal_bound = self.wal_bound;
         // The run of a record is looked up for its salt, once in a transaction.
         store.foreign_keys = false;
         store

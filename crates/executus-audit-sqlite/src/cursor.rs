@@ -24,6 +24,7 @@ pub struct Cursor {
 pub(crate) enum List {
     Runs = 1,
     Notes = 2,
+    Hits = 3,
 }
 
 /// Some items of a list, and where the next ones begin.
@@ -93,6 +94,7 @@ fn parse(text: &str) -> Option<Cursor> {
     let list = match list {
         1 => List::Runs,
         2 => List::Notes,
+        3 => List::Hits,
         _ => return None,
     };
     let id = str::from_utf8(id).ok()?.to_owned();
@@ -127,7 +129,7 @@ mod tests {
         for len in 0..18 {
             assert!(good[..len].parse::<Cursor>().is_err());
         }
-        for bad in ["+1", "zz", "03000000000000000761", "0100000000000000ff\u{e9}", "é"] {
+        for bad in ["+1", "zz", "09000000000000000761", "0100000000000000ff\u{e9}", "é"] {
             let error = bad.parse::<Cursor>().unwrap_err();
             assert!(matches!(error, QueryError::Cursor { .. }), "{error:?}");
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use executus_core::port::{AuditError, Cause};
 use executus_core::{RunId, Timestamp};
+use executus_sqlite::rusqlite::{Error as SqliteError, ErrorCode};
 use executus_sqlite::{OpenError, StoreError};
 use thiserror::Error;
 
@@ -81,6 +82,9 @@ pub enum QueryError {
         /// What was given, cut to 80 characters.
         cursor: String,
     },
+    /// A search has no word to look for.
+    #[error("the search has no words; give it letters or digits")]
+    NoWords,
     /// Something in the file cannot be read as what it should be.
     #[error("{what} of run `{run}` cannot be read; was the file changed by hand?")]
     Damaged {
@@ -97,6 +101,11 @@ pub enum QueryError {
     /// The file could not be opened for reading.
     #[error(transparent)]
     Open(OpenError),
+    /// It took so long that the log of the file had to be freed. Ask for less at once.
+    #[error(
+        "the query was stopped: it held the log of the file, which grew too large; ask for less at once, or when nothing is recorded"
+    )]
+    Stopped,
     /// The file could not be read.
     #[error("the audit cannot be read")]
     Failed {
@@ -123,6 +132,13 @@ pub enum ExportError {
 }
 
 impl QueryError {
+    pub(crate) fn of_sqlite(error: SqliteError) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => Self::Stopped,
+            _ => Self::failed(error),
+        }
+    }
+
     pub(crate) fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Failed { source: Arc::new(error) }
     }
@@ -133,7 +149,7 @@ pub(crate) fn audit_error(error: StoreError) -> AuditError {
     let message = error.to_string();
     match error {
         StoreError::Full { .. } => AuditError::Full,
-        StoreError::Busy { .. } => {
+        StoreError::Busy { .. } | StoreError::Held { .. } => {
             AuditError::Unavailable { message, source: Some(Arc::new(error)) }
         }
         _ => AuditError::Broken { message, source: Some(Arc::new(error)) },

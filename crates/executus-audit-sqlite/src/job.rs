@@ -19,6 +19,7 @@ use crate::note::NewNote;
 use crate::outcome::{self, End};
 use crate::retain::{Drop, Dropped, Seal};
 use crate::row::{Group, Row};
+use crate::search::{Index, Indexed};
 use crate::trail::Ack;
 
 /// An answer to somebody who waits.
@@ -35,6 +36,7 @@ pub(crate) enum Work {
     Erase(Box<Erase>, Answer<Erased>),
     Drop(Box<Drop>, Option<Answer<Dropped>>),
     Seal(Seal, Option<Answer<bool>>),
+    Index(Index, Answer<Indexed>),
 }
 
 /// The start of a life.
@@ -232,6 +234,7 @@ impl Job for Work {
             Self::Erase(erase, _) => erase.apply(group),
             Self::Drop(drop, _) => drop.apply(group),
             Self::Seal(seal, _) => seal.apply(group),
+            Self::Index(index, _) => index.apply(group.connection),
         };
         if applied.is_err() {
             group.link.back_to(mark);
@@ -266,6 +269,9 @@ impl Job for Work {
             Self::Erase(erase, answer) => {
                 let _ = answer.send(result.map_err(audit_error).map(|()| erase.done()));
             }
+            Self::Index(index, answer) => {
+                let _ = answer.send(result.map_err(audit_error).map(|()| index.done()));
+            }
             Self::Drop(drop, answer) => {
                 drop.go_on();
                 if let Some(answer) = answer {
@@ -297,7 +303,8 @@ impl Job for Work {
             | Self::Purge(..)
             | Self::Erase(..)
             | Self::Drop(..)
-            | Self::Seal(..) => size_of::<Self>(),
+            | Self::Seal(..)
+            | Self::Index(..) => size_of::<Self>(),
         }
     }
 }

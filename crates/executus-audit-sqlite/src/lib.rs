@@ -38,6 +38,7 @@ mod cursor;
 mod export;
 mod query;
 mod reader;
+mod search;
 mod verify;
 
 pub use anchor::{Anchor, AnchorError, AnchorKey, FileAnchor, Mark, Tail};
@@ -46,12 +47,13 @@ pub use config::Config;
 pub use cursor::{Cursor, Page};
 pub use erase::Erased;
 pub use error::{AnchoredError, ExportError, QueryError};
-pub use executus_sqlite::OpenError;
+pub use executus_sqlite::{OpenError, StoreError, StoreState};
 pub use export::{ExportFormat, Exported};
 pub use note::{Note, NoteFilter};
 pub use query::{AuditRecord, RunFilter, RunSummary};
 pub use reader::AuditReader;
 pub use retain::Dropped;
+pub use search::{Found, Hit, HitPlace, Search};
 pub use verify::{Damage, Flaw, Place, Verification, verify};
 
 /// Its sample is compiled with the doc tests.

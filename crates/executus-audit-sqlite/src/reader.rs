@@ -2,6 +2,7 @@
 
 mod filter;
 mod rows;
+mod search;
 
 use std::path::Path;
 
@@ -240,7 +241,7 @@ impl AuditReader {
         match self.reader.read(query) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(Fault::Query(error))) => Err(error),
-            Ok(Err(Fault::Sqlite(error))) => Err(QueryError::failed(error)),
+            Ok(Err(Fault::Sqlite(error))) => Err(QueryError::of_sqlite(error)),
             Err(error) => Err(QueryError::Open(error)),
         }
     }

@@ -11,7 +11,7 @@ use executus_sqlite::Schema;
 pub(crate) const SCHEMA: Schema = Schema {
     // "exAu"
     application_id: 0x6578_4175,
-    steps: &[V1, V2, V3],
+    steps: &[V1, V2, V3, V4],
 };
 
 const V1: &str = "
@@ -198,4 +198,61 @@ BEGIN SELECT RAISE(ABORT, 'seals are append-only'); END;
 CREATE TRIGGER seals_are_not_deleted BEFORE DELETE ON seals
 WHEN NOT EXISTS (SELECT 1 FROM leaving WHERE what = 'drop')
 BEGIN SELECT RAISE(ABORT, 'seals are append-only'); END;
+";
+
+/// Search. It is filled when somebody searches, see `search/index.rs`, and holds no text: what leaves
+/// the records and notes is taken out of it by triggers, word by word.
+const V4: &str = "
+CREATE VIRTUAL TABLE search USING fts5 (
+  text, content = '', tokenize = 'unicode61 remove_diacritics 2'
+);
+INSERT INTO search (search, rank) VALUES ('secure-delete', 1);
+
+CREATE TABLE searched (                     -- one row: how far the index goes
+  id     INTEGER PRIMARY KEY CHECK (id = 1),
+  place  INTEGER NOT NULL,                  -- entries of the chain
+  before INTEGER NOT NULL                   -- runs with records from before the chain
+) STRICT;
+INSERT INTO searched (id, place, before) VALUES (1, 0, 0);
+
+-- Row n of the index, below 0, is the note; above 0 it is a record: run << 32 | seq.
+CREATE TABLE searched_notes (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;
+
+CREATE TRIGGER erased_records_leave_search AFTER UPDATE OF body ON records
+WHEN OLD.run < 1 << 31 AND OLD.seq < 1 << 32
+  AND EXISTS (SELECT 1 FROM search_docsize WHERE id = OLD.run << 32 | OLD.seq)
+BEGIN
+  INSERT INTO search (search, rowid, text) VALUES ('delete', OLD.run << 32 | OLD.seq,
+    CASE WHEN json_valid(OLD.body) THEN (SELECT group_concat(atom, ' ')
+      FROM json_tree(OLD.body) WHERE type IN ('text', 'integer')) END);
+END;
+
+CREATE TRIGGER dropped_records_leave_search AFTER DELETE ON records
+WHEN OLD.run < 1 << 31 AND OLD.seq < 1 << 32
+  AND EXISTS (SELECT 1 FROM search_docsize WHERE id = OLD.run << 32 | OLD.seq)
+BEGIN
+  INSERT INTO search (search, rowid, text) VALUES ('delete', OLD.run << 32 | OLD.seq,
+    CASE WHEN json_valid(OLD.body) THEN (SELECT group_concat(atom, ' ')
+      FROM json_tree(OLD.body) WHERE type IN ('text', 'integer')) END);
+END;
+
+CREATE TRIGGER erased_notes_leave_search AFTER UPDATE OF body ON notes
+WHEN EXISTS (SELECT 1 FROM searched_notes WHERE id = OLD.id)
+BEGIN
+  INSERT INTO search (search, rowid, text) VALUES ('delete',
+    (SELECT n FROM searched_notes WHERE id = OLD.id),
+    CASE WHEN json_valid(OLD.body) THEN (SELECT group_concat(atom, ' ')
+      FROM json_tree(OLD.body) WHERE type IN ('text', 'integer')) END);
+  DELETE FROM searched_notes WHERE id = OLD.id;
+END;
+
+CREATE TRIGGER dropped_notes_leave_search AFTER DELETE ON notes
+WHEN EXISTS (SELECT 1 FROM searched_notes WHERE id = OLD.id)
+BEGIN
+  INSERT INTO search (search, rowid, text) VALUES ('delete',
+    (SELECT n FROM searched_notes WHERE id = OLD.id),
+    CASE WHEN json_valid(OLD.body) THEN (SELECT group_concat(atom, ' ')
+      FROM json_tree(OLD.body) WHERE type IN ('text', 'integer')) END);
+  DELETE FROM searched_notes WHERE id = OLD.id;
+END;
 ";

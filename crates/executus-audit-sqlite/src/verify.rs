@@ -225,7 +225,7 @@ impl AuditReader {
             }
             Ok(Ok(Err(error))) => Err(QueryError::failed(error)),
             Ok(Err(error)) if is_damage(&error) => Ok(unreadable(error.to_string())),
-            Ok(Err(error)) => Err(QueryError::failed(error)),
+            Ok(Err(error)) => Err(QueryError::of_sqlite(error)),
             Err(error) => not_opened(error),
         }
     }

@@ -28,6 +28,10 @@ pub struct Config {
     /// The size to which the write-ahead log is cut back: 16 MiB. At half of it the log is put back
     /// into the file even when there is no pause.
     pub wal_limit: u64,
+    /// The size that the write-ahead log may reach while a reader holds it: 1 GiB. Nothing is written
+    /// beyond it, but for the transaction that reaches it, until the reader is done; own readers
+    /// that take long are stopped before, at half of it.
+    pub wal_bound: u64,
     /// Whether references between tables are checked with each row that is written: yes. It costs a
     /// look-up for each; whoever looks the other row up anyway can do without.
     pub foreign_keys: bool,
@@ -48,6 +52,7 @@ impl Config {
             busy_timeout: Duration::from_secs(5),
             idle: Duration::from_secs(1),
             wal_limit: 16 << 20,
+            wal_bound: 1 << 30,
             foreign_keys: true,
             readers: 4,
         }

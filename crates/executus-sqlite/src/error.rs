@@ -145,6 +145,15 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The write-ahead log is as large as it may be, and a reader holds it. The store goes on when
+    /// the reader is done.
+    #[error("the log of {} has {bytes} bytes, and a reader holds it; end the program that reads the file for so long, and it goes on", .path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
+        /// The size of its log.
+        bytes: u64,
+    },
     /// This job alone could not be written.
     #[error("{} refused a row", .path.display())]
     Refused {
@@ -163,6 +172,15 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
+    /// The file is damaged. Nothing more is written.
+    #[error("{} is damaged; put a copy in its place, then open it again", .path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        #[source]
+        source: Cause,
+    },
     /// The store was closed.
     #[error("{} was closed", .path.display())]
     Closed {
@@ -176,8 +194,13 @@ impl StoreError {
     #[must_use]
     pub const fn retry(&self) -> bool {
         match self {
-            Self::Full { .. } | Self::Busy { .. } | Self::DiskFull { .. } => true,
-            Self::Refused { .. } | Self::Poisoned { .. } | Self::Closed { .. } => false,
+            Self::Full { .. } | Self::Busy { .. } | Self::DiskFull { .. } | Self::Held { .. } => {
+                true
+            }
+            Self::Refused { .. }
+            | Self::Poisoned { .. }
+            | Self::Corrupt { .. }
+            | Self::Closed { .. } => false,
         }
     }
 
@@ -187,6 +210,9 @@ impl StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path },
             Some(ErrorCode::DiskFull) => Self::DiskFull { path },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt { path, source: Arc::new(error) }
+            }
             // What a row can do wrong by itself. No code: rusqlite could not bind or read a value.
             Some(
                 ErrorCode::ConstraintViolation
@@ -202,5 +228,29 @@ impl StoreError {
             }
             _ => Self::Poisoned { path, source: Arc::new(error) },
         }
+    }
+}
+
+/// How a store is: whether what is pushed now can be expected to become durable.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum StoreState {
+    /// It writes.
+    Writing,
+    /// The last transaction failed for a while: [`StoreError::DiskFull`], [`StoreError::Busy`] or
+    /// [`StoreError::Held`]. What nobody waits for is kept and tried again; who waits is refused.
+    Waiting(StoreError),
+    /// Nothing more is written until the file is opened again: [`StoreError::Poisoned`] or
+    /// [`StoreError::Corrupt`].
+    Failed(StoreError),
+    /// It was closed.
+    Closed,
+}
+
+impl StoreState {
+    /// Whether it writes.
+    #[must_use]
+    pub const fn is_writing(&self) -> bool {
+        matches!(self, Self::Writing)
     }
 }

@@ -15,6 +15,7 @@ mod error;
 mod migration;
 
 mod job;
+mod log;
 mod queue;
 mod writer;
 
@@ -23,7 +24,7 @@ mod reader;
 mod store;
 
 pub use config::Config;
-pub use error::{OpenError, StoreError};
+pub use error::{OpenError, StoreError, StoreState};
 pub use job::Job;
 pub use migration::Schema;
 pub use reader::Reader;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::config::Config;
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreState};
 use crate::job::Job;
 
 /// See the module. Pushing takes a short lock and never waits for I/O.
@@ -25,6 +25,8 @@ struct State<J> {
     behind: usize,
     /// The last try failed and its jobs were kept: try again when somebody waits, or later.
     stalled: bool,
+    /// Why; until a transaction succeeds.
+    trouble: Option<StoreError>,
     closing: bool,
     /// Why nothing is taken any more.
     refusal: Option<StoreError>,
@@ -49,6 +51,7 @@ impl<J: Job> Queue<J> {
             awaited: 0,
             behind: 0,
             stalled: false,
+            trouble: None,
             closing: false,
             refusal: None,
         };
@@ -126,8 +129,9 @@ impl<J: Job> Queue<J> {
     /// Takes back a group that could not be committed for now. Returns the jobs that fail: the
     /// awaited ones that were there when the group was taken, since none can succeed before those
     /// in front of it, and, when the queue is closing, every job. Later ones ask for another try.
-    pub(crate) fn keep(&self, group: &mut Vec<J>) -> Vec<J> {
+    pub(crate) fn keep(&self, group: &mut Vec<J>, trouble: StoreError) -> Vec<J> {
         let mut state = self.state.lock();
+        state.trouble = Some(trouble);
         let closing = state.closing;
         let tried = group.len() + state.behind;
         let (mut failed, mut kept) = (Vec::new(), VecDeque::new());
@@ -143,6 +147,22 @@ impl<J: Job> Queue<J> {
         state.jobs = kept;
         state.stalled = true;
         failed
+    }
+
+    /// A transaction succeeded. Only called when one had failed before.
+    pub(crate) fn recovered(&self) {
+        self.state.lock().trouble = None;
+    }
+
+    pub(crate) fn state(&self) -> StoreState {
+        let state = self.state.lock();
+        match (&state.refusal, &state.trouble) {
+            (Some(StoreError::Closed { .. }), _) => StoreState::Closed,
+            (Some(refusal), _) => StoreState::Failed(refusal.clone()),
+            _ if state.closing => StoreState::Closed,
+            (None, Some(trouble)) => StoreState::Waiting(trouble.clone()),
+            (None, None) => StoreState::Writing,
+        }
     }
 
     /// Lets the writer thread end when it has done what is there.

@@ -9,8 +9,9 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::connection;
-use crate::error::{OpenError, StoreError};
+use crate::error::{OpenError, StoreError, StoreState};
 use crate::job::Job;
+use crate::log::Log;
 use crate::migration::Schema;
 use crate::queue::Queue;
 use crate::reader::Reader;
@@ -81,12 +82,14 @@ impl<J: Job> Store<J> {
         let connection = connection::writer(&config, &schema)?;
         let reader = Reader::lazy(&config, schema);
         let path = config.path.clone();
+        let log = Log::new(&config);
         let queue = Arc::new(Queue::new(config));
         let (ended, end) = watch::channel(false);
         let writer = Writer {
             connection,
             queue: Arc::clone(&queue),
             path: path.clone(),
+            log,
             after_commit,
             ended,
         };
@@ -123,6 +126,12 @@ impl<J: Job> Store<J> {
     /// The job as it came, with [`StoreError::Closed`] or [`StoreError::Poisoned`].
     pub fn push_in_turn(&self, job: J) -> Result<(), (J, StoreError)> {
         self.handle.queue.push(job, false)
+    }
+
+    /// How the store is now, for whoever decides whether to begin something that needs it.
+    #[must_use]
+    pub fn state(&self) -> StoreState {
+        self.handle.queue.state()
     }
 
     /// Answers queries about what was committed.

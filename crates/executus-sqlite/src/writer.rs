@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::error::StoreError;
 use crate::job::Job;
+use crate::log::Log;
 use crate::queue::{Next, Queue};
 
 /// What is done after each COMMIT, before its jobs are settled.
@@ -19,6 +20,7 @@ pub(crate) struct Writer<J: Job> {
     pub(crate) connection: Connection,
     pub(crate) queue: Arc<Queue<J>>,
     pub(crate) path: PathBuf,
+    pub(crate) log: Log,
     pub(crate) after_commit: Option<AfterCommit>,
     /// Told when the thread has ended and the file is closed.
     pub(crate) ended: watch::Sender<bool>,
@@ -30,8 +32,8 @@ type Faults = Vec<(usize, StoreError)>;
 impl<J: Job> Writer<J> {
     /// Commits groups until the queue is closed and empty, or the store is poisoned.
     pub(crate) fn run(self) {
-        let Self { connection, queue, path, mut after_commit, ended } = self;
-        let mut end = End { queue, path, ended, group: Vec::new() };
+        let Self { connection, queue, path, log, mut after_commit, ended } = self;
+        let mut end = End { queue, path, log, ended, group: Vec::new() };
         let refusal = end.serve(&connection, &mut after_commit);
         // The last connection of a file puts the log back and removes it.
         drop(connection);
@@ -45,6 +47,7 @@ impl<J: Job> Writer<J> {
 struct End<J: Job> {
     queue: Arc<Queue<J>>,
     path: PathBuf,
+    log: Log,
     ended: watch::Sender<bool>,
     group: Vec<J>,
 }
@@ -56,7 +59,7 @@ impl<J: Job> End<J> {
         connection: &Connection,
         after_commit: &mut Option<AfterCommit>,
     ) -> Option<StoreError> {
-        let mut dirty = false;
+        let (mut dirty, mut failing) = (false, false);
         loop {
             match self.queue.take(&mut self.group, dirty) {
                 Next::End => return None,
@@ -69,6 +72,10 @@ impl<J: Job> End<J> {
             }
             match self.commit(connection) {
                 Ok(faults) => {
+                    if failing {
+                        self.queue.recovered();
+                        failing = false;
+                    }
                     if let Some(after_commit) = after_commit {
                         after_commit(connection);
                     }
@@ -76,7 +83,8 @@ impl<J: Job> End<J> {
                 }
                 Err(error) if error.retry() => {
                     tracing::warn!(error = %error, "rows wait for the store");
-                    for job in self.queue.keep(&mut self.group) {
+                    failing = true;
+                    for job in self.queue.keep(&mut self.group, error.clone()) {
                         job.settle(Err(error.clone()));
                     }
                 }
@@ -106,6 +114,7 @@ impl<J: Job> End<J> {
     /// One transaction for the group. A job at fault costs a second try, in which each job has a
     /// savepoint of its own: the usual case pays nothing for it.
     fn commit(&mut self, connection: &Connection) -> Result<Faults, StoreError> {
+        self.log.check(connection)?;
         match self.attempt(connection, Self::apply_together) {
             Err(StoreError::Refused { .. }) => self.attempt(connection, Self::apply_each),
             done => done,

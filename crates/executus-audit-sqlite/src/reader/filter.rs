@@ -7,6 +7,7 @@ use crate::cursor::List;
 use crate::error::QueryError;
 use crate::note::NoteFilter;
 use crate::query::RunFilter;
+use crate::search::Search;
 
 /// What follows the columns: which rows, and in which order. One row more than the limit is asked
 /// for: it tells whether there is another page.
@@ -45,6 +46,21 @@ pub(super) fn notes(filter: &NoteFilter) -> Result<Selection, QueryError> {
     Ok(all.selection("at, id", filter.limit, 0))
 }
 
+/// The first value is the expression, `?1`.
+pub(super) fn search(search: &Search) -> Result<Selection, QueryError> {
+    check(search.limit, 0, search.since, search.until)?;
+    let words = crate::search::expression(&search.text)?;
+    let mut all = Conditions { values: vec![SqlValue::Text(words)], ..Conditions::default() };
+    all.add("run_id = ?", search.run.as_ref().map(|run| text(run.as_str())));
+    all.add("at >= ?", search.since.map(time));
+    all.add("at < ?", search.until.map(time));
+    if let Some(after) = &search.after {
+        let (at, id) = after.of(List::Hits)?;
+        all.add("(at, id) > (?, ?)", [SqlValue::Integer(at), text(id)]);
+    }
+    Ok(all.selection("at, id", search.limit, 0))
+}
+
 /// Refuses what means nothing.
 fn check(
     limit: Option<i64>,
@@ -75,7 +91,7 @@ impl Conditions {
         let before = self.values.len();
         self.values.extend(values);
         if self.values.len() > before {
-            self.sql.push_str(if before == 0 { " WHERE " } else { " AND " });
+            self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
             self.sql.push_str(condition);
         }
     }

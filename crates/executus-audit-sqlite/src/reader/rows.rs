@@ -88,7 +88,7 @@ pub(super) fn summary(row: &Row<'_>) -> Result<RunSummary, Fault> {
     })
 }
 
-fn parse<T: DeserializeOwned>(run: &str, what: &str, json: &str) -> Result<T, Fault> {
+pub(super) fn parse<T: DeserializeOwned>(run: &str, what: &str, json: &str) -> Result<T, Fault> {
     serde_json::from_str(json).map_err(|why| damaged(run, what, Some(Arc::new(why))))
 }
 
@@ -107,10 +107,15 @@ fn damaged_part(run: &str, what: &str, seq: u64, why: Cause) -> Fault {
     Fault::Query(QueryError::Damaged { run: run.into(), what, seq: Some(seq), source: Some(why) })
 }
 
-fn run_id(run: &str, what: &str, text: String) -> Result<RunId, Fault> {
+pub(super) fn run_id(run: &str, what: &str, text: String) -> Result<RunId, Fault> {
     RunId::new(text).map_err(|why| damaged(run, what, Some(Arc::new(why))))
 }
 
 fn damaged(run: &str, what: &str, source: Option<Cause>) -> Fault {
     Fault::Query(QueryError::Damaged { run: run.into(), what: what.into(), seq: None, source })
+}
+
+/// What another row speaks of is not there.
+pub(super) fn lost(what: &str) -> QueryError {
+    QueryError::Damaged { run: "-".into(), what: what.into(), seq: None, source: None }
 }

@@ -14,4 +14,6 @@ mod notes;
 mod query;
 mod retain;
 mod retention;
+mod search;
+mod shim;
 mod tamper;

@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use executus_audit_sqlite::{
-    AuditReader, Config, Damage, Note, OpenError, QueryError, SqliteAudit, Verification, verify,
+    AuditReader, Config, Damage, Note, OpenError, QueryError, Search, SqliteAudit, Verification,
+    verify,
 };
 use executus_core::port::Audit;
 use executus_core::{RunId, RunStatus};
@@ -104,7 +105,7 @@ async fn a_file_of_each_version_opens_and_verifies() {
         let (_folder, path) = fixture(version);
         let older = AuditReader::open(&path).unwrap_err();
         assert!(
-            matches!(older, OpenError::Older { found, known: 3, .. } if found == version),
+            matches!(older, OpenError::Older { found, known: 4, .. } if found == version),
             "{older:?}"
         );
         let refused = verify(&path, None).unwrap_err();
@@ -120,6 +121,8 @@ async fn a_file_of_each_version_opens_and_verifies() {
             assert_eq!(journal, sample::records(&id(run), 1..=4));
         }
         assert_eq!(audit.run(&id("old")).await.unwrap().output.as_deref(), Some("42"));
+        let search = Search { text: "look".into(), ..Search::default() };
+        assert_eq!(audit.search(search).await.unwrap().hits.len(), 2 * 3);
     }
 }
 

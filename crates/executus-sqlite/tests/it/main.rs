@@ -3,6 +3,7 @@
 
 mod commit;
 mod fault;
+mod log;
 mod open;
 mod race;
 mod work;
