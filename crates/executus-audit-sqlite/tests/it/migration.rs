@@ -72,7 +72,7 @@ fn write(connection: &Connection, run: &RunId, closed: bool) {
         connection
             .execute(
                 "INSERT INTO records (run, seq, at, step, kind, body, fact, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, '{}', ?6, ?7)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, '{\"text\":\"look\"}', ?6, ?7)",
                 params![
                     number,
                     record.seq.cast_signed(),
@@ -122,7 +122,7 @@ async fn a_file_of_each_version_opens_and_verifies() {
         }
         assert_eq!(audit.run(&id("old")).await.unwrap().output.as_deref(), Some("42"));
         let search = Search { text: "look".into(), ..Search::default() };
-        assert_eq!(audit.search(search).await.unwrap().hits.len(), 2 * 3);
+        assert_eq!(audit.search(search).await.unwrap().hits.len(), 2 * 4);
     }
 }
 

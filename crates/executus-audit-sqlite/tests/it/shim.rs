@@ -72,7 +72,8 @@ fn kill_after(mut child: Child, begin: &str, lines: usize) -> Vec<String> {
     let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut said: Vec<String> = Vec::new();
     while said.len() < lines {
-        let line = out.next().expect("the child ended by itself").unwrap();
+        let Some(line) = out.next() else { panic!("the child ended by itself") };
+        let line = line.unwrap();
         said.extend(line.starts_with(begin).then_some(line));
     }
     child.kill().unwrap();
@@ -86,7 +87,7 @@ fn kill_after(mut child: Child, begin: &str, lines: usize) -> Vec<String> {
 #[ignore = "is run by others, in a process that they kill"]
 async fn records() {
     let Some(folder) = folder() else { return };
-    let life = std::env::var(LIFE).unwrap();
+    let life = std::env::var_os(LIFE).unwrap().into_string().unwrap();
     let audit = SqliteAudit::open(Config::new(folder.join("audit.db"))).unwrap();
     for n in 0.. {
         let mut recorders = Vec::new();
@@ -129,7 +130,8 @@ async fn check(folder: &Path, said: &[String]) {
 }
 
 async fn killed(hold: bool, kills: usize) {
-    let kills = std::env::var(KILLS).map_or(kills, |kills| kills.parse().unwrap());
+    let wanted = std::env::var_os(KILLS).map(|kills| kills.into_string().unwrap());
+    let kills = wanted.map_or(kills, |kills| kills.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let mut said = Vec::new();
     for life in 0..kills {
