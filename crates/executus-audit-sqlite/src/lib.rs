@@ -12,23 +12,21 @@
 //!
 //! Beside the runs there are *notes* ([`Note`]): what else a host records, under ids of its own.
 //!
-//! [`SqliteAudit`] is the port. An [`AuditReader`] answers a host's queries, also without one and
-//! while another process records.
-
-mod config;
-mod error;
-mod schema;
+//! [`SqliteAudit`] is the port. An [`AuditReader`] answers a host's queries and exports, also without
+//! one and while another process records.
 
 mod body;
 mod chain;
+mod config;
+mod erase;
+mod error;
 mod job;
 mod note;
 mod outcome;
-mod row;
-mod trail;
-
-mod erase;
 mod retain;
+mod row;
+mod schema;
+mod trail;
 
 mod anchor;
 mod audit;
