@@ -17,6 +17,9 @@ const TEMP: &str = ".tmp-";
 /// How often another name is tried for a temporary file.
 const TRIES: u32 = 100;
 
+/// A durable file that has no name of its own yet.
+pub(crate) struct Staged(String);
+
 pub(crate) struct Folder {
     handle: OwnedFd,
     path: PathBuf,
@@ -25,7 +28,13 @@ pub(crate) struct Folder {
 impl Folder {
     /// Opens the directory of all runs, making it where it is not.
     pub(crate) fn root(path: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(path)?;
+        if !path.is_dir() {
+            std::fs::create_dir_all(path)?;
+            // Its name is durable before anything in it is.
+            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                File::open(parent)?.sync_all()?;
+            }
+        }
         let handle = openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Self { handle, path: path.to_owned() })
     }
@@ -76,14 +85,11 @@ impl Folder {
         regular(openat(&self.handle, name, flags, Mode::from_raw_mode(0o600))?)
     }
 
-    /// Writes a file that is not there: all of it, or nothing. Whether the name was free; durable
-    /// after [`sync`](Self::sync).
-    pub(crate) fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
-        let temp = self.temp(bytes)?;
-        let linked = linkat(&self.handle, &temp, &self.handle, name, AtFlags::empty());
-        let removed = unlinkat(&self.handle, &temp, AtFlags::empty());
-        match linked {
-            Ok(()) => removed.map(|()| true).map_err(Into::into),
+    /// Gives a durable file a name that is free. Whether it was; the temporary name stays if not.
+    /// Durable after [`sync`](Self::sync).
+    pub(crate) fn name(&self, staged: &Staged, name: &str) -> io::Result<bool> {
+        match linkat(&self.handle, &staged.0, &self.handle, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
             Err(Errno::EXIST) => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -91,9 +97,9 @@ impl Folder {
 
     /// Writes a file in place of the one that may be there: all of it, or nothing.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let temp = self.temp(bytes)?;
-        if let Err(error) = renameat(&self.handle, &temp, &self.handle, name) {
-            self.remove(&temp);
+        let staged = self.stage(bytes)?;
+        if let Err(error) = renameat(&self.handle, &staged.0, &self.handle, name) {
+            self.discard(staged);
             return Err(error.into());
         }
         self.sync()
@@ -117,8 +123,8 @@ impl Folder {
         Ok(())
     }
 
-    /// A durable file with a name of its own.
-    fn temp(&self, bytes: &[u8]) -> io::Result<String> {
+    /// Makes a durable file under a temporary name.
+    pub(crate) fn stage(&self, bytes: &[u8]) -> io::Result<Staged> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         for _ in 0..TRIES {
@@ -131,7 +137,7 @@ impl Folder {
                     Err(error) => return Err(error.into()),
                 };
             return match file.write_all(bytes).and_then(|()| file.sync_data()) {
-                Ok(()) => Ok(name),
+                Ok(()) => Ok(Staged(name)),
                 Err(error) => {
                     self.remove(&name);
                     Err(error)
@@ -139,6 +145,11 @@ impl Folder {
             };
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "no name is free for a temporary file"))
+    }
+
+    /// Takes the temporary name away.
+    pub(crate) fn discard(&self, staged: Staged) {
+        self.remove(&staged.0);
     }
 
     /// What is left is taken by the next start of the run.

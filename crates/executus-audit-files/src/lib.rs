@@ -24,7 +24,9 @@ mod trail;
 
 mod job;
 mod open;
+mod place;
 mod queue;
+mod stage;
 mod writer;
 
 mod audit;

@@ -8,20 +8,15 @@ use executus_core::RunId;
 use executus_core::port::AuditError;
 
 use crate::card::{self, RunCard};
-use crate::entry::Entry;
-use crate::error::{ReadError, not_read, not_written};
-use crate::folder::Folder;
+use crate::error::{not_read, not_written};
+use crate::folder::{Folder, Staged};
 use crate::job::Ack;
-use crate::name;
+use crate::place::Place;
 use crate::row::{Action, Row};
 use crate::trail;
 
-/// How many names are tried for one action.
-const NAMES: u32 = 1000;
-
 pub(crate) struct Open {
-    run: RunId,
-    folder: Folder,
+    place: Place,
     trail: File,
     /// The bytes of the trail that are durable.
     durable: u64,
@@ -38,32 +33,13 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// Opens the directory of a run, making it where it is not.
+    /// Opens the trail of a run for a life of it.
     pub(crate) fn new(root: &Folder, run: &RunId) -> Result<Self, AuditError> {
-        let name = name::run_folder(run.as_str());
-        let path = root.path().join(&name);
-        let wrote = |error| not_written(&path, error);
-        let folder = root.child(&name, true).map_err(wrote)?;
-        // Asked to make it, it answers with it.
-        let folder = folder.ok_or_else(|| wrote(io::ErrorKind::NotFound.into()))?;
-        let card = match read_card(&folder).map_err(not_read)? {
-            None => {
-                let card = RunCard::new(run.clone());
-                folder.replace(card::FILE, &card.bytes()).map_err(wrote)?;
-                card
-            }
-            Some(card) if card.run_id == *run => card,
-            Some(card) => {
-                let message =
-                    format!("{} is the directory of run `{}`", path.display(), card.run_id);
-                return Err(AuditError::Broken { message, source: None });
-            }
-        };
-        folder.tidy().map_err(wrote)?;
-        let (trail, durable, newest) = open_trail(&folder)?;
+        let (place, card) = Place::open(root, run)?;
+        place.folder().tidy().map_err(|error| place.not_written(error))?;
+        let (trail, durable, newest) = open_trail(place.folder())?;
         Ok(Self {
-            run: run.clone(),
-            folder,
+            place,
             trail,
             durable,
             lines: Vec::new(),
@@ -81,55 +57,53 @@ impl Open {
         self.failed.clone()
     }
 
+    /// Writes the content of a record's action, to be named later. `None` when there is nothing to
+    /// write, and when that failed: it is tried again, and told, when it is named.
+    pub(crate) fn stage(&self, row: &Row) -> Option<Staged> {
+        let wanted = self.failed.is_none() && row.seq > self.newest;
+        let action = row.action.as_ref().filter(|_| wanted)?;
+        self.place.folder().stage(&action.bytes).ok()
+    }
+
     /// Writes a record; it is durable after [`sync`](Self::sync).
-    pub(crate) fn row(&mut self, row: &Row, ack: Arc<Ack>) {
-        if let Some(failed) = self.failed() {
-            return ack.fail(failed);
+    pub(crate) fn row(&mut self, row: &Row, staged: Option<Staged>, ack: Arc<Ack>) {
+        let kept = row.seq <= self.newest;
+        if let Some(staged) = staged {
+            if kept || self.failed.is_some() {
+                self.place.folder().discard(staged);
+            } else {
+                return self.write(row, Some(staged), ack);
+            }
         }
-        // Kept is kept as it is.
-        if row.seq <= self.newest {
-            self.rows.push(ack);
-            return;
+        match self.failed() {
+            Some(failed) => ack.fail(failed),
+            // Kept is kept as it is.
+            None if kept => self.rows.push(ack),
+            None => self.write(row, None, ack),
         }
-        let file = match &row.action {
-            None => None,
-            Some(action) => match self.put(action, Some(row.seq)) {
-                Ok(file) => Some(file),
-                Err(error) => {
-                    self.rows.push(ack);
-                    return self.fail(error);
-                }
-            },
-        };
-        row.write(&mut self.lines, file.as_deref());
+    }
+
+    fn write(&mut self, row: &Row, staged: Option<Staged>, ack: Arc<Ack>) {
         self.rows.push(ack);
-        self.newest = row.seq;
-    }
-
-    /// Writes the file of an action under a name that is free. One that is there already, of the
-    /// same record or with the same content, is kept.
-    pub(crate) fn put(&mut self, action: &Action, seq: Option<u64>) -> Result<String, AuditError> {
-        self.find_place(action, seq).map_err(|error| not_written(self.folder.path(), error))
-    }
-
-    fn find_place(&mut self, action: &Action, seq: Option<u64>) -> io::Result<String> {
-        for turn in 0..NAMES {
-            let name = match (turn, seq) {
-                (0, _) => format!("{}.json", action.stem),
-                // Another life of the run did the same at the same place.
-                (1, Some(seq)) => format!("{}.s{seq}.json", action.stem),
-                (turn, _) => format!("{}.x{turn}.json", action.stem),
-            };
-            self.named = true;
-            if self.folder.create(&name, &action.bytes)? {
-                return Ok(name);
+        let put = row.action.as_ref().map(|action| self.put(action, Some(row.seq), staged));
+        match put.transpose() {
+            Ok(file) => {
+                row.write(&mut self.lines, file.as_deref());
+                self.newest = row.seq;
             }
-            let there = self.folder.read(&name).ok().flatten().unwrap_or_default();
-            if there == action.bytes || is_of(&there, &self.run, seq) {
-                return Ok(name);
-            }
+            Err(error) => self.fail(error),
         }
-        Err(io::Error::new(io::ErrorKind::AlreadyExists, "no name is free for an action"))
+    }
+
+    /// Writes the file of an action; see [`Place::put`].
+    pub(crate) fn put(
+        &mut self,
+        action: &Action,
+        seq: Option<u64>,
+        staged: Option<Staged>,
+    ) -> Result<String, AuditError> {
+        self.named = true;
+        self.place.put(action, seq, staged).map_err(|error| self.place.not_written(error))
     }
 
     /// Makes all durable: files, their names, then the lines that tell of them.
@@ -139,13 +113,13 @@ impl Open {
         }
         match self.write_out() {
             Ok(()) => self.rows.drain(..).for_each(|ack| ack.done()),
-            Err(error) => self.fail(not_written(self.folder.path(), error)),
+            Err(error) => self.fail(self.place.not_written(error)),
         }
     }
 
     fn write_out(&mut self) -> io::Result<()> {
         if self.named {
-            self.folder.sync()?;
+            self.place.folder().sync()?;
             self.named = false;
         }
         if !self.lines.is_empty() {
@@ -158,10 +132,11 @@ impl Open {
     }
 
     fn fail(&mut self, error: AuditError) {
-        tracing::error!(run = %self.run, %error, "the action log of a run is broken");
+        let run = self.place.run();
+        tracing::error!(%run, %error, "the action log of a run is broken");
         // Lines that may not be there after a crash must not be read as if they were.
         if let Err(error) = self.trail.set_len(self.durable) {
-            tracing::warn!(run = %self.run, %error, "the trail was not cut back");
+            tracing::warn!(%run, %error, "the trail was not cut back");
         }
         self.lines.clear();
         for ack in self.rows.drain(..) {
@@ -172,26 +147,9 @@ impl Open {
 
     /// Makes the card durable.
     pub(crate) fn write_card(&self) -> Result<(), AuditError> {
-        let wrote = self.folder.replace(card::FILE, &self.card.bytes());
-        wrote.map_err(|error| not_written(self.folder.path(), error))
+        let wrote = self.place.folder().replace(card::FILE, &self.card.bytes());
+        wrote.map_err(|error| self.place.not_written(error))
     }
-}
-
-/// Whether a file is the entry of this record.
-fn is_of(bytes: &[u8], run: &RunId, seq: Option<u64>) -> bool {
-    let Some(seq) = seq else { return false };
-    serde_json::from_slice::<Entry>(bytes)
-        .is_ok_and(|entry| entry.run_id.as_ref() == Some(run) && entry.seq == Some(seq))
-}
-
-pub(crate) fn read_card(folder: &Folder) -> Result<Option<RunCard>, ReadError> {
-    let path = folder.path().join(card::FILE);
-    let bytes = folder.read(card::FILE).map_err(|error| ReadError::io(&path, error))?;
-    let parse = |bytes: Vec<u8>| {
-        let why = |error| ReadError::damaged(&path, format!("it is no run's card: {error}"));
-        serde_json::from_slice(&bytes).map_err(why)
-    };
-    bytes.map(parse).transpose()
 }
 
 /// The trail, its length and its newest record. What a crash cut is cut off.

@@ -10,7 +10,7 @@ use crate::entry::Entry;
 use crate::error::ReadError;
 use crate::folder::Folder;
 use crate::name;
-use crate::open::read_card;
+use crate::place::read_card;
 use crate::trail;
 
 /// Reads the log in a directory. Every call blocks its thread for a moment.

@@ -7,10 +7,13 @@ use executus_core::RunId;
 use executus_core::port::{AuditError, RunStart};
 use tokio::sync::watch;
 
-use crate::folder::Folder;
+use crate::folder::{Folder, Staged};
 use crate::job::Job;
 use crate::open::Open;
+use crate::place::Place;
 use crate::queue::Queue;
+use crate::row::Action;
+use crate::stage::stage;
 
 pub(crate) struct Writer {
     root: Folder,
@@ -42,8 +45,9 @@ impl Writer {
         let told = Told { queue, ended };
         let mut group = Vec::new();
         while told.queue.take(&mut group) {
-            for job in group.drain(..) {
-                self.perform(job);
+            let staged = stage(&group, &self.runs);
+            for (job, staged) in group.drain(..).zip(staged) {
+                self.perform(job, staged);
             }
             let changed: Vec<_> = self.changed.drain().collect();
             changed.iter().for_each(|run| self.sync(run));
@@ -56,7 +60,7 @@ impl Writer {
         }
     }
 
-    fn perform(&mut self, job: Job) {
+    fn perform(&mut self, job: Job, staged: Option<Staged>) {
         match job {
             Job::Start(start, answer) => {
                 let started = self.start(&start);
@@ -69,7 +73,7 @@ impl Writer {
             }
             Job::Row(run, row, ack) => match self.runs.get_mut(&run) {
                 Some(open) => {
-                    open.row(&row, ack);
+                    open.row(&row, staged, ack);
                     self.changed.insert(run);
                 }
                 None => ack.fail(not_open(&run)),
@@ -89,13 +93,7 @@ impl Writer {
             }
             Job::Leave(run) => self.leave(&run),
             Job::Put(run, action, answer) => {
-                let put = self.open(&run).and_then(|open| {
-                    let name = open.put(&action, None)?;
-                    open.sync();
-                    open.failed().map_or(Ok(name), Err)
-                });
-                self.forget(&run);
-                let _ = answer.send(put);
+                let _ = answer.send(self.put(&run, &action));
             }
         }
     }
@@ -122,6 +120,20 @@ impl Writer {
         });
         self.forget(run);
         begun
+    }
+
+    /// An entry beside the records. A run that is not open here may be in another process: its
+    /// trail is left alone.
+    fn put(&mut self, run: &RunId, action: &Action) -> Result<String, AuditError> {
+        if let Some(open) = self.runs.get_mut(run) {
+            let name = open.put(action, None, None)?;
+            open.sync();
+            return open.failed().map_or(Ok(name), Err);
+        }
+        let (place, _) = Place::open(&self.root, run)?;
+        let put = place.put(action, None, None);
+        let durable = put.and_then(|name| place.folder().sync().map(|()| name));
+        durable.map_err(|error| place.not_written(error))
     }
 
     fn end(

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use executus_core::isolate::isolate;
 use executus_core::port::{Audit, AuditError, Recorder, RunStart};
+use executus_core::record::Fact;
 use executus_core::{Outcome, Record};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -79,6 +80,10 @@ impl Watched {
         let mut waiting = self.waiting.lock();
         let newest = waiting.records.back().map_or(0, |record| record.seq);
         if record.seq <= newest.max(self.publisher.newest()) {
+            // An earlier life decided, and this one makes the calls.
+            if let Fact::Decided(decided) = &record.fact {
+                self.publisher.remember(&decided.reply);
+            }
             return;
         }
         // More than the ring holds would not be shown anyway.

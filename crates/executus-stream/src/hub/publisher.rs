@@ -49,6 +49,11 @@ impl Publisher {
         }
     }
 
+    /// The calls of this reply are under way.
+    pub(crate) fn remember(&self, reply: &Arc<Reply>) {
+        *self.reply.lock() = Some(Arc::clone(reply));
+    }
+
     /// Leaves out all records up to this number: readers are told that they missed something.
     pub(crate) fn skip(&self, seq: u64) {
         self.channel.ring.lock().skip(seq);
