@@ -125,12 +125,12 @@ impl Feed {
     }
 
     /// What comes instead of a live stream that broke off.
-    async fn lost(&self, why: &str) -> Result<State, StoredError> {
+    async fn lost(&mut self, why: &str) -> Result<State, StoredError> {
         let instead = if self.delivered { None } else { self.replay().await? };
         Ok(instead.unwrap_or_else(|| State::Last(StreamEvent::error(&self.run, why))))
     }
 
-    async fn replay(&self) -> Result<Option<State>, StoredError> {
+    async fn replay(&mut self) -> Result<Option<State>, StoredError> {
         let Some(stored) = &self.stored else { return Ok(None) };
         let stands = stored.run(&self.run).await?;
         Ok(stands.map(|stands| State::Replay { page: VecDeque::new(), stands: Some(stands) }))

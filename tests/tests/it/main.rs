@@ -19,5 +19,6 @@ mod polls;
 mod probes;
 mod shutdown;
 mod simulated;
+mod streams;
 mod tree;
 mod unconfigured;

@@ -150,3 +150,18 @@ async fn a_slow_reader_is_told_and_comes_again() {
     publisher.end(&sample::outcome(&run, RunStatus::Ok));
     assert_eq!(rest(&mut feed).await, ["missed", "8", "9", "10", "complete"]);
 }
+
+/// Servers run their handlers on any worker.
+#[test]
+fn streams_may_be_read_on_any_thread() {
+    fn may<F: Send>(_: impl FnOnce() -> F) {}
+    may(|| open(0, None, None));
+    may(|| async { open(0, None, None).await.unwrap().next().await });
+    may(|| async { executus_stream::ByteFeed::new(None, None).next().await });
+    may(|| async {
+        let run = RunId::new("a-run").unwrap();
+        let shelf = Arc::new(Shelf::default());
+        let every = std::time::Duration::from_secs(1);
+        executus_stream::Follow::open(shelf, &run, 0, every).await.unwrap().next().await
+    });
+}
