@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use executus_core::Brief;
 use executus_core::digest::{Digest, Hasher};
+use serde_json::Value;
 use toml::de::DeTable;
 
 use crate::capability::{CapabilitiesDef, CapabilityDef, read_capabilities};
 use crate::diagnostic::{Diagnostic, Problem};
+use crate::fields::schema;
 use crate::input::Bound;
 use crate::limits::LimitsDef;
 use crate::models::{names_model, read_models};
 use crate::output::{OutputDef, RecoveryDef};
+use crate::palette::{PaletteDef, read_tiers};
 use crate::param::{Owner, ParamDef, read_params};
 use crate::prices::{PriceDef, read_prices};
 use crate::progress::Known;
@@ -32,6 +35,10 @@ use crate::tool::{ToolDef, read_tools};
 pub struct RunFile {
     /// The name of what runs.
     pub name: Arc<str>,
+    /// What it does, for those that may delegate to it.
+    pub description: Option<String>,
+    /// The models that those may choose from, by tier, in file order.
+    pub tiers: Vec<(String, String)>,
     /// The models as the file names them, `provider:model`, in the order in which they are asked:
     /// each one when those before it fail. At least one for an agent.
     pub models: Vec<String>,
@@ -80,6 +87,8 @@ pub struct AgentDef {
     pub system: Option<Template>,
     /// The task.
     pub prompt: Template,
+    /// What it may delegate to.
+    pub palette: Option<PaletteDef>,
 }
 
 #[derive(Clone, Copy)]
@@ -88,9 +97,11 @@ enum Kind {
     Agent,
 }
 
-const PLAYBOOK_KEYS: [&str; 15] = [
+const PLAYBOOK_KEYS: [&str; 17] = [
     "kind",
     "name",
+    "description",
+    "tiers",
     "model",
     "models",
     "params",
@@ -105,9 +116,12 @@ const PLAYBOOK_KEYS: [&str; 15] = [
     "recovery",
     "output",
 ];
-const AGENT_KEYS: [&str; 14] = [
+const AGENT_KEYS: [&str; 17] = [
     "kind",
     "name",
+    "description",
+    "tiers",
+    "palette",
     "model",
     "models",
     "system",
@@ -147,6 +161,21 @@ impl RunFile {
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&ParamDef> {
         self.params.iter().find(|param| param.name == name)
+    }
+
+    /// The parameters that whoever delegates may pass, as a JSON schema: all but the sensitive ones.
+    #[must_use]
+    pub fn input_schema(&self) -> Value {
+        let open = self.params.iter().filter(|param| !param.sensitive).cloned();
+        let mut schema = schema(&open.collect::<Vec<_>>());
+        if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+            // What the environment gives need not be passed.
+            required.retain(|name| {
+                let param = name.as_str().and_then(|name| self.param(name));
+                param.is_none_or(|param| param.env.is_none())
+            });
+        }
+        schema
     }
 
     /// The capability that this tool is a driver of; `None` for a tool that is called directly.
@@ -231,6 +260,9 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
         let message = "the name holds a control character";
         reader.problem(text.offset(decoded), message, "a name of one line");
     }
+    let description = section.get("description");
+    let description = description.and_then(|item| item.filled(reader, "what it does, as a text"));
+    let tiers = section.get("tiers").map(|item| read_tiers(reader, item));
     let models = read_models(reader, &section);
     let params = section.get("params");
     let params = params.map(|item| read_params(reader, "[params]", item, Owner::Run));
@@ -254,6 +286,8 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
     hasher.text(text);
     Some(RunFile {
         name: name?.value.into(),
+        description: description.map(|text| text.value.to_owned()),
+        tiers: tiers.unwrap_or_default(),
         models,
         params,
         limits: limits.unwrap_or_default(),
@@ -320,5 +354,6 @@ fn read_agent<'a>(
     let prompt = root.require(reader, "prompt", "the task as a text").copied();
     let prompt = prompt.and_then(|item| item.filled(reader, "the task as a text"));
     let prompt = prompt.map(|text| scope.template(reader, text));
-    Some(AgentDef { system, prompt: prompt? })
+    let palette = root.get("palette").map(|item| PaletteDef::read(reader, item));
+    Some(AgentDef { system, prompt: prompt?, palette })
 }

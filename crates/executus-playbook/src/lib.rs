@@ -8,36 +8,35 @@
 //! step is a reply with one call. This crate starts no process, sends no request, reads no
 //! environment and knows no language model.
 
+mod arguments;
+pub mod capability;
 mod diagnostic;
 mod duration;
-mod literal;
-mod name;
-mod source;
-mod template;
-mod value;
-
-pub mod capability;
-mod fields;
-mod limits;
-mod models;
-mod money;
-mod output;
-mod param;
-mod prices;
-mod reader;
-mod scope;
-mod step;
-mod timeouts;
-mod tool;
-
-mod arguments;
 mod extract;
+mod fields;
 mod file;
 mod hand_over;
 mod input;
+mod limits;
+mod literal;
+mod models;
+mod money;
+mod name;
+mod output;
+mod palette;
+mod param;
 mod playbook;
+mod prices;
 mod progress;
+mod reader;
 mod report;
+mod scope;
+mod source;
+mod step;
+mod template;
+mod timeouts;
+mod tool;
+mod value;
 mod verification;
 
 pub use diagnostic::Diagnostic;
@@ -47,6 +46,7 @@ pub use input::{Bound, InputError};
 pub use limits::LimitsDef;
 pub use name::is_name;
 pub use output::{OutputDef, RecoveryDef};
+pub use palette::PaletteDef;
 pub use param::ParamDef;
 pub use playbook::{Playbook, PlaybookError};
 pub use prices::PriceDef;

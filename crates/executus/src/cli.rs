@@ -95,7 +95,7 @@ pub(crate) struct StoreArgs {
 }
 
 /// `executus run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct RunArgs {
     /// The run file
     pub(crate) file: PathBuf,

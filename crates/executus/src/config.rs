@@ -37,7 +37,7 @@ pub(crate) struct Config {
 }
 
 /// Where requests of tools may go, and those to servers of tools.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct HttpConfig {
     allow: Vec<Listed>,

@@ -54,6 +54,11 @@ impl Fault {
         self
     }
 
+    /// What is wrong, without what to do about it.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) const fn exit(&self) -> Exit {
         self.exit
     }

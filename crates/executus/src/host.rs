@@ -12,6 +12,7 @@ use crate::asks::Asks;
 use crate::budget::Spending;
 use crate::config::{Config, Keeping};
 use crate::fault::{Fault, chain};
+use crate::palette::Palettes;
 use crate::recorded::Telling;
 use crate::store::{self, Store};
 use crate::time::rfc3339;
@@ -23,6 +24,8 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub(crate) struct Host {
     pub(crate) store: Store,
     pub(crate) executor: Executor,
+    /// What its runs may delegate to.
+    pub(crate) palettes: Palettes,
     spending: Spending,
     recorded: watch::Receiver<u64>,
 }
@@ -51,7 +54,9 @@ impl Host {
     ) -> Result<Self, Fault> {
         let spending = Spending::open(&config.budget).await?;
         let (audit, recorded) = Telling::of(Arc::new(store.audit().clone()));
-        let mut executor = Executor::builder().audit(Arc::new(audit));
+        let palettes = Palettes::default();
+        let mut executor =
+            Executor::builder().audit(Arc::new(audit)).palette(Arc::new(palettes.clone()));
         if let Some(checkpoints) = store.checkpoints() {
             executor = executor
                 .checkpointer(Arc::new(checkpoints.clone()))
@@ -61,7 +66,7 @@ impl Host {
         if let Some(budget) = spending.port() {
             executor = executor.budget(budget);
         }
-        Ok(Self { store, executor: executor.build(), spending, recorded })
+        Ok(Self { store, executor: executor.build(), palettes, spending, recorded })
     }
 
     /// Records what died, and settles what it held. Nothing is resumed, and nothing of it changes

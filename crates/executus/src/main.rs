@@ -24,6 +24,7 @@ mod json;
 mod logging;
 mod models;
 mod output;
+mod palette;
 mod presence;
 mod progress;
 mod recorded;

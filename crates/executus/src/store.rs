@@ -130,6 +130,9 @@ impl Store {
         if run.spec.labels["rules_digest"] != labels["rules_digest"] {
             return taken("was asked for with other rules");
         }
+        if run.spec.labels["palette_digest"] != labels["palette_digest"] {
+            return taken("was asked for with other skills or agents");
+        }
         if run.spec.labels["models"] != labels["models"] {
             return taken("was asked for with another model");
         }

@@ -10,6 +10,7 @@ mod good_files;
 mod hand_over;
 mod inputs;
 mod models;
+mod palette;
 mod playbook;
 mod properties;
 mod structuring;

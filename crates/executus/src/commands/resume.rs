@@ -213,9 +213,13 @@ fn as_asked(spec: &RunSpec, life: &LifeArgs) -> Result<RunArgs, Fault> {
 
 /// What the run is made of is what it was made of.
 fn check(spec: &RunSpec, labels: &Value, file: &Path) -> Result<(), Fault> {
-    for (label, what) in
-        [("file_digest", "the run file"), ("rules_digest", "its rules"), ("models", "its models")]
-    {
+    let kept = [
+        ("file_digest", "the run file"),
+        ("rules_digest", "its rules"),
+        ("palette_digest", "its skills or agents"),
+        ("models", "its models"),
+    ];
+    for (label, what) in kept {
         if spec.labels.get(label) != labels.get(label) {
             let run = store::quoted(&spec.run_id);
             let what = format!("{}: {what} changed since run {run} began", file.display());

@@ -19,7 +19,8 @@ use crate::watch::Watch;
 mod decider;
 mod made;
 
-pub(crate) use made::{Lived, Made};
+pub(crate) use decider::Decider;
+pub(crate) use made::{Lived, Made, secrets};
 
 /// Runs a file and prints its output.
 ///

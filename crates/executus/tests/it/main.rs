@@ -13,6 +13,7 @@ mod ending;
 mod examples;
 mod idempotency;
 mod outside;
+mod palette;
 mod records;
 mod recovery;
 mod replay;

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::models;
+use crate::palette::Offer;
 use crate::signals::Signals;
 use crate::tools::{self, Outside};
 use crate::watch::{self, Watch};
@@ -34,6 +35,7 @@ pub(crate) struct Made {
     tools: Toolbox,
     outside: Outside,
     capabilities: Capabilities,
+    offer: Option<Offer>,
 }
 
 /// A life that has settled.
@@ -61,6 +63,7 @@ impl Made {
             .and(std::mem::take(&mut decider.tools))
             .map_err(|error| Fault::usage(error.to_string()))?;
         let capabilities = Capabilities::of_file(args, &file)?;
+        let offer = Offer::of_file(args, &file, &config.http, &config.budget)?;
         let folder = std::env::current_dir().unwrap_or_default();
         let mut labels = json!({
             "file": args.file.display().to_string(),
@@ -78,7 +81,10 @@ impl Made {
         if let Some(rules) = capabilities.rules() {
             labels["rules_digest"] = json!(rules);
         }
-        Ok(Self { bound, labels, file, decider, tools, outside, capabilities })
+        if let Some(offer) = &offer {
+            offer.label(&mut labels);
+        }
+        Ok(Self { bound, labels, file, decider, tools, outside, capabilities, offer })
     }
 
     /// Has a life of the run begin as `start` says, and follows it until it has settled.
@@ -92,7 +98,7 @@ impl Made {
         signals: &mut Signals,
         start: impl AsyncFnOnce(&Executor, RunRequest) -> Result<RunHandle, Fault>,
     ) -> Result<Lived, Fault> {
-        let Self { bound, labels, file, mut decider, tools, outside, capabilities } = self;
+        let Self { bound, labels, file, mut decider, tools, outside, capabilities, offer } = self;
         let (tools, guard) = capabilities.guard(tools, host.store.audit())?;
         let recording = decider.record(args, &file)?;
         let reserve = decider.reserve(&file);
@@ -116,6 +122,9 @@ impl Made {
         }
         if let Some(reserve) = reserve {
             request = request.reserve(reserve);
+        }
+        if let Some(offer) = offer {
+            request = offer.admit(request, &host.palettes, host.store.audit());
         }
         let events = request.watch(EVENTS);
         let recorded = host.recorded();
@@ -143,7 +152,7 @@ fn load(path: &Path) -> Result<Arc<RunFile>, Fault> {
 
 /// What nothing that the run leaves is to show: its sensitive parameters, the keys of its models,
 /// and what there is of such in the environment, since a tool may print what it gets there.
-fn secrets(file: &RunFile, bound: &Bound, keys: Vec<(String, Secret)>) -> Secrets {
+pub(crate) fn secrets(file: &RunFile, bound: &Bound, keys: Vec<(String, Secret)>) -> Secrets {
     let variables = tools::sensitive_variables(file).chain(models::KEYS);
     let variables = variables.filter_map(|name| {
         let value = std::env::var_os(name)?;
