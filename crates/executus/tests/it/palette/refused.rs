@@ -62,7 +62,10 @@ fn what_is_wrong_with_an_agent_is_told() {
     lead(&home, "agents = [\"a.toml\"]");
     home.file("a.toml", "kind = \"agent\"\nname = \"a\"\nmodel = \"scripted:x\"\nprompt = \"x\"\n");
     refused(&home, "a.toml: an agent needs a `description`");
-    home.file("a.toml", "kind = \"agent\"\nname = \"a\"\ndescription = \"\"\nmodel = \"a:b\"\n");
+    home.file(
+        "a.toml",
+        "kind = \"agent\"\nname = \"a\"\ndescription = \"\"\nmodel = \"a:b\"\nprompt = \"x\"\n",
+    );
     refused(&home, "a.toml:3:15: `description` is empty");
     agent(&home, "a", PROMPT, &[]);
     std::fs::remove_file(home.path().join("a.jsonl")).unwrap();
