@@ -22,25 +22,34 @@ pub(crate) fn parse(url: &str) -> Result<Uri, HttpError> {
     if url.len() > MAX_URL {
         return refused("has more than 65534 bytes; pass large values in the body");
     }
+    if !url.bytes().all(|byte| matches!(byte, b'!'..=b'~') && byte != b'\\') {
+        return refused(unwritable(url));
+    }
+    match url.parse::<Uri>() {
+        Ok(uri) if matches!(uri.scheme(), Some(s) if *s == Scheme::HTTP || *s == Scheme::HTTPS) => {
+            judged(uri)
+        }
+        _ if !url.contains("://") => refused("has no scheme; begin it with http:// or https://"),
+        Ok(_) => refused("has another scheme than http or https"),
+        Err(_) => refused("cannot be read; write it as scheme://host:port/path"),
+    }
+}
+
+/// What is wrong with an address that has characters which none has.
+#[cold]
+fn unwritable(url: &str) -> &'static str {
     if url.chars().any(char::is_control) {
-        return refused("has control characters; percent-encode them");
+        "has control characters; percent-encode them"
+    } else if url.contains(char::is_whitespace) || !url.is_ascii() {
+        "has spaces or characters that are not ASCII; percent-encode them"
+    } else {
+        "has a backslash, which some programs read as a slash; percent-encode it"
     }
-    if url.contains(char::is_whitespace) || !url.is_ascii() {
-        return refused("has spaces or characters that are not ASCII; percent-encode them");
-    }
-    if url.contains('\\') {
-        return refused("has a backslash, which some programs read as a slash; percent-encode it");
-    }
-    if !url.contains("://") {
-        return refused("has no scheme; begin it with http:// or https://");
-    }
-    let Ok(uri) = url.parse::<Uri>() else {
-        return refused("cannot be read; write it as scheme://host:port/path");
-    };
-    match uri.scheme() {
-        Some(scheme) if *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS => {}
-        _ => return refused("has another scheme than http or https"),
-    }
+}
+
+/// The same address, if it names a host in a way that is allowed.
+fn judged(uri: Uri) -> Result<Uri, HttpError> {
+    let refused = |what: &str| Err(HttpError::request(format!("the URL {what}")));
     let Some(authority) = uri.authority() else { return refused("has no host") };
     if authority.as_str().contains('@') {
         return refused("carries a user or password before its host; pass them as a header");
@@ -61,12 +70,15 @@ pub(crate) fn parse(url: &str) -> Result<Uri, HttpError> {
 
 /// `scheme://host:port/path`: what errors and logs show.
 pub(crate) fn shown(uri: &Uri) -> String {
-    format!(
-        "{}://{}{}",
-        uri.scheme_str().unwrap_or_default(),
-        uri.authority().map_or("", http::uri::Authority::as_str),
-        uri.path_and_query().map_or("/", PathAndQuery::path),
-    )
+    let scheme = uri.scheme_str().unwrap_or_default();
+    let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+    let path = uri.path_and_query().map_or("/", PathAndQuery::path);
+    // Each request is asked for this: without what formatting costs.
+    let mut shown = String::with_capacity(scheme.len() + 3 + authority.len() + path.len());
+    for part in [scheme, "://", authority, path] {
+        shown.push_str(part);
+    }
+    shown
 }
 
 /// The URL of a reference as seen from a URL (RFC 3986, section 5), without its fragment. What must

@@ -23,6 +23,10 @@ impl<'a> Host<'a> {
     /// # Errors
     /// What is wrong, to follow "the URL".
     pub(crate) fn read(text: &'a str) -> Result<Self, &'static str> {
+        // The spelling that all read alike, and that most use.
+        if let Ok(ip) = text.parse::<Ipv4Addr>() {
+            return Ok(Self::Ip(ip.into()));
+        }
         if let Some(rest) = text.strip_prefix('[') {
             let v6 = rest.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
             return match v6 {

@@ -17,6 +17,9 @@ use crate::connect::{Connector, NoConnection};
 use crate::pool::seat::Place;
 use crate::pool::tasks::Open;
 
+/// The most that is read at a time, and so the most of a head before anybody looks at it: long
+/// bodies are slow in small pieces. What hyper has by itself.
+const READ_BYTES: usize = 408 * 1024;
 /// How long a connection that nobody wants may take to close.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -42,7 +45,7 @@ pub(crate) enum Unopened {
 impl Opener {
     pub(crate) fn new(connector: Connector, max_header_bytes: usize) -> Self {
         let mut http1 = http1::Builder::new();
-        http1.max_buf_size(max_header_bytes);
+        http1.max_buf_size(READ_BYTES.max(max_header_bytes));
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())

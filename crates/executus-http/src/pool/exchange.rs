@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::body::Whole;
 use crate::connect::NoConnection;
-use crate::error::{HttpError, Phase};
+use crate::error::{HttpError, Part, Phase};
 use crate::failure::Unanswered;
 use crate::pool::body::{Body, Lease};
 use crate::pool::connection::{Life, Sender, Shared, Unopened};
@@ -128,6 +129,12 @@ impl Host {
                 return Err(Failed { error: ask.late(phase, limit), what: What::Late, generation });
             };
             match sent {
+                Ok(response) if head_bytes(&response) > self.settings.max_header_bytes => {
+                    let (part, limit) = (Part::Head, self.settings.max_header_bytes);
+                    let address = ask.address.to_owned();
+                    let error = HttpError::TooLarge { part, limit, address };
+                    return Err(Failed::new(error, generation));
+                }
                 Ok(response) => {
                     self.answered(is_fresh.then_some(now));
                     let lease = Lease { sender, seat, generation };
@@ -225,6 +232,14 @@ impl Host {
         };
         unanswered.because(error)
     }
+}
+
+/// How long a head is, as far as anything is kept of it.
+fn head_bytes(response: &http::Response<Incoming>) -> usize {
+    let reason = response.extensions().get::<ReasonPhrase>();
+    let fields = response.headers().iter();
+    let fields: usize = fields.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    fields + reason.map_or(0, |reason| reason.as_bytes().len())
 }
 
 /// Without scheme and host, as HTTP/1.1 wants it.

@@ -130,6 +130,27 @@ async fn a_head_has_at_most_so_many_bytes() {
     );
 }
 
+/// One that has all come by the time somebody looks at it, too.
+#[tokio::test]
+async fn a_head_that_is_there_at_once_has_at_most_so_many_bytes() {
+    let long = |bytes: usize| "x".repeat(bytes);
+    for (head, fits) in [
+        (format!("200 OK\r\nx-long: {}", long(60 * 1024)), true),
+        (format!("200 OK\r\nx-long: {}", long(70 * 1024)), false),
+        (format!("200 OK\r\na: {}\r\nb: {0}", long(35 * 1024)), false),
+        (format!("200 {}", long(70 * 1024)), false),
+    ] {
+        let peer = Peer::start().await;
+        let answer = format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n");
+        let (outcome, _open) = join!(send(peer.get("/")), peer.answer(answer));
+        match outcome {
+            Ok(_) => assert!(fits),
+            Err(HttpError::TooLarge { part: Part::Head, limit: 65536, .. }) => assert!(!fits),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_head_has_at_most_so_many_fields() {
     let peer = Peer::start().await;
