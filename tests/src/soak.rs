@@ -93,7 +93,7 @@ pub const SOAKS: &[Soak] = &[
     },
     Soak {
         name: "network",
-        what: "a client on a simulated network: drops in bursts, restarts, deaths, cuts, cancels",
+        what: "a client on a simulated network: bursts of drops, stalls, restarts, deaths, cuts, cancels",
         count: 20_000,
         run: network::soak,
     },

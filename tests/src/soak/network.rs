@@ -1,9 +1,10 @@
-//! A client and a server on a simulated network: connections drop in bursts, the server restarts,
-//! dies or is cut off, callers give up. A seed is a schedule of that.
+//! A client and a server on a simulated network: connections drop in bursts, the network stalls, the
+//! server restarts, dies or is cut off, callers give up. A seed is a schedule of that.
 //!
 //! What must hold for each: every call ends, with a typed error or an answer, within its limit. A
-//! healthy server never has its circuit opened, however its connections drop. One that is gone is
-//! found out. In the end no connection and no place is left, and nobody is taken for a probe.
+//! healthy server never has its circuit opened, however its connections drop, and a burst of drops
+//! closes the pool once at most. One that is gone is found out, and one that is back is found out
+//! too. In the end no connection and no place is left, and nobody is taken for a probe.
 
 mod server;
 mod wire;
@@ -28,6 +29,10 @@ const BASE: &str = "http://server:80";
 const RUN: Duration = Duration::from_secs(12);
 /// How long with a server that drops everything: it is given ten seconds.
 const LONG_RUN: Duration = Duration::from_secs(18);
+/// How long with a server that comes back: its circuit opens, and cools down twice.
+const BACK_RUN: Duration = Duration::from_secs(24);
+const AWAY: Duration = Duration::from_secs(7);
+const COOLDOWN: Duration = Duration::from_secs(4);
 /// By when the server is gone, if it goes: late enough for some answers before, and early enough to
 /// be found out.
 const GONE_FROM: Duration = Duration::from_millis(1500);
@@ -61,8 +66,12 @@ enum Fate {
     Restarts,
     /// It dies.
     Dies,
+    /// They are dropped, and at times nothing moves for a moment.
+    Stalls,
     /// Nothing reaches it any more.
     CutOff,
+    /// Nothing reaches it for some time.
+    Returns,
     /// It drops every request, and never answers again.
     DropsAll,
 }
@@ -123,11 +132,13 @@ pub fn run(seed: u64) -> Result<(), Violation> {
 fn seen(seed: u64) -> Result<Seen, Violation> {
     let violation = |what: String| Violation { seed, what };
     let mut rng = fastrand::Rng::with_seed(seed);
-    let fate = match rng.u8(0..6) {
+    let fate = match rng.u8(0..8) {
         0 | 1 => Fate::Bursts,
         2 => Fate::Restarts,
-        3 => Fate::Dies,
-        4 => Fate::CutOff,
+        3 => Fate::Stalls,
+        4 => Fate::Dies,
+        5 => Fate::CutOff,
+        6 => Fate::Returns,
         _ => Fate::DropsAll,
     };
     let gone_at = millis(&mut rng, GONE_FROM, GONE_TO);
@@ -141,22 +152,26 @@ fn seen(seed: u64) -> Result<Seen, Violation> {
     let mut sim = builder.build();
     let plan = server::Plan::new(fate, gone_at, &mut rng);
     let bursts = plan.bursts();
+    let mut network = Network::new(fate, gone_at, &mut rng);
     sim.host("server", move || server::serve(plan.clone()));
     let outcome = Rc::new(RefCell::new(Ok(Seen::default())));
     let callers = {
         let (outcome, rng) = (Rc::clone(&outcome), rng.fork());
         async move {
-            let found = watch(fate, gone_at, rng).await;
+            let found = watch(fate, gone_at, bursts, rng).await;
             *outcome.borrow_mut() = found;
             Ok(())
         }
     };
     sim.client("client", callers);
-    let mut is_cut = false;
     loop {
-        if fate == Fate::CutOff && !is_cut && sim.elapsed() >= gone_at {
-            is_cut = true;
-            sim.partition("client", "server");
+        for deed in network.due(sim.elapsed()) {
+            match deed {
+                Deed::Cut => sim.partition("client", "server"),
+                Deed::Mend => sim.repair("client", "server"),
+                Deed::Hold => sim.hold("client", "server"),
+                Deed::Release => sim.release("client", "server"),
+            }
         }
         match sim.step() {
             Ok(true) => break,
@@ -170,6 +185,46 @@ fn seen(seed: u64) -> Result<Seen, Violation> {
     Ok(Seen { bursts, ..found })
 }
 
+/// What happens between client and server.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Cut,
+    Mend,
+    Hold,
+    Release,
+}
+
+/// What is still to happen, the last first.
+struct Network(Vec<(Duration, Deed)>);
+
+impl Network {
+    fn new(fate: Fate, gone_at: Duration, rng: &mut fastrand::Rng) -> Self {
+        let mut deeds = Vec::new();
+        match fate {
+            Fate::CutOff => deeds.push((gone_at, Deed::Cut)),
+            Fate::Returns => {
+                deeds.extend([(gone_at, Deed::Cut), (gone_at + AWAY, Deed::Mend)]);
+            }
+            Fate::Stalls => {
+                let mut at = Duration::from_millis(rng.u64(300..1500));
+                while at < RUN {
+                    // Shorter than any limit of the client.
+                    let end = at + Duration::from_millis(rng.u64(50..400));
+                    deeds.extend([(at, Deed::Hold), (end, Deed::Release)]);
+                    at = end + Duration::from_millis(rng.u64(300..2000));
+                }
+            }
+            Fate::Bursts | Fate::Restarts | Fate::Dies | Fate::DropsAll => {}
+        }
+        deeds.reverse();
+        Self(deeds)
+    }
+
+    fn due(&mut self, now: Duration) -> impl Iterator<Item = Deed> {
+        std::iter::from_fn(move || self.0.pop_if(|(at, _)| *at <= now).map(|(_, deed)| deed))
+    }
+}
+
 /// A time between two others.
 fn millis(rng: &mut fastrand::Rng, from: Duration, to: Duration) -> Duration {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
@@ -177,10 +232,19 @@ fn millis(rng: &mut fastrand::Rng, from: Duration, to: Duration) -> Duration {
 }
 
 /// The callers and what they must see.
-async fn watch(fate: Fate, gone_at: Duration, mut rng: fastrand::Rng) -> Result<Seen, String> {
+async fn watch(
+    fate: Fate,
+    gone_at: Duration,
+    bursts: u64,
+    mut rng: fastrand::Rng,
+) -> Result<Seen, String> {
     let circuits = Arc::new(MemoryCircuits::new(Clock::system()));
     let network = Arc::new(Simulated::default());
-    let policy = Policy::builder().jitter(Jitter::Off).build().map_err(|e| e.to_string())?;
+    let mut policy = Policy::builder().jitter(Jitter::Off);
+    if fate == Fate::Returns {
+        policy = policy.cooldown(COOLDOWN, COOLDOWN * 2);
+    }
+    let policy = policy.build().map_err(|error| error.to_string())?;
     let client = Client::builder()
         .circuits(circuits.clone(), policy)
         .transport(network.clone())
@@ -192,15 +256,21 @@ async fn watch(fate: Fate, gone_at: Duration, mut rng: fastrand::Rng) -> Result<
         .idle_timeout(Duration::from_millis(800))
         .build()
         .map_err(|error| error.to_string())?;
-    let run = if fate == Fate::DropsAll { LONG_RUN } else { RUN };
+    let run = match fate {
+        Fate::DropsAll => LONG_RUN,
+        Fate::Returns => BACK_RUN,
+        _ => RUN,
+    };
     let calls: Vec<_> = (0..CALLERS)
         .map(|_| tokio::task::spawn_local(caller(client.clone(), run, rng.fork())))
         .collect();
     let began = Instant::now();
     let mut opened = None;
+    let mut last = State::Closed;
     while began.elapsed() < run {
         sleep(Duration::from_millis(50)).await;
-        if opened.is_none() && state(&circuits).await? != State::Closed {
+        last = state(&circuits).await?;
+        if opened.is_none() && last != State::Closed {
             opened = Some(began.elapsed());
         }
     }
@@ -215,9 +285,9 @@ async fn watch(fate: Fate, gone_at: Duration, mut rng: fastrand::Rng) -> Result<
     }
     all.evictions = client.snapshot().iter().map(|pool| pool.evictions).sum();
     let found_out_by = match fate {
-        Fate::Bursts | Fate::Restarts => None,
+        Fate::Bursts | Fate::Restarts | Fate::Stalls => None,
         // The window, the limits of connections, and three of them.
-        Fate::Dies | Fate::CutOff => Some(gone_at + Duration::from_secs(6)),
+        Fate::Dies | Fate::CutOff | Fate::Returns => Some(gone_at + Duration::from_secs(6)),
         // Ten seconds without an answer, and three drops.
         Fate::DropsAll => Some(gone_at + Duration::from_secs(14)),
     };
@@ -234,6 +304,12 @@ async fn watch(fate: Fate, gone_at: Duration, mut rng: fastrand::Rng) -> Result<
             ));
         }
         _ => {}
+    }
+    if found_out_by.is_none() && all.evictions > bursts {
+        return Err(format!("{} evictions for {bursts} bursts of drops", all.evictions));
+    }
+    if fate == Fate::Returns && last != State::Closed {
+        return Err(format!("the server is back, and its circuit is {last}"));
     }
     if all.answers == 0 {
         return Err("no call was answered".to_owned());

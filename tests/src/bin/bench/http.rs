@@ -24,15 +24,19 @@ use super::kernel::now;
 use super::{Figure, Report, figure};
 
 /// Measured pairs, after those that warm up.
-const PAIRS: usize = 9;
-const WARM: usize = 2;
+const PAIRS: usize = 15;
+const WARM: usize = 1;
 const CONCURRENCY: usize = 64;
-/// Requests of one measurement.
-const REQUESTS: usize = 16_000;
-/// Bytes of the large body.
+/// Within a pair each side has so many turns of so many requests: what else the machine does falls
+/// on all sides alike.
+const TURNS: usize = 25;
+const REQUESTS: usize = 640;
+/// Bytes of the large body, which comes to each side so many times.
 const LARGE: usize = 100 << 20;
-/// Acquired permits of one measurement.
-const PERMITS: u32 = 200_000;
+const BODIES: usize = 101;
+/// Acquired permits of one measurement, which is too short to be interrupted often.
+const PERMITS: u32 = 1_000;
+const CHECKS: usize = 501;
 
 type Raw = legacy::Client<HttpConnector, String>;
 
@@ -152,44 +156,67 @@ async fn ask(client: &Client, url: &str) -> Result<usize, String> {
     Ok(bytes)
 }
 
-/// How long all requests took, and the time of which 99 % took no longer.
+/// What the requests of one side took in a pair.
+#[derive(Default)]
 struct Taken {
     all: Duration,
-    p99: Duration,
+    each: Vec<Duration>,
+    /// Of the processor, by the client's thread.
+    busy: Duration,
 }
 
-async fn many<F>(one: impl Fn() -> F) -> Result<Taken, String>
-where
-    F: Future<Output = Result<usize, String>> + Send + 'static,
-{
-    let began = now();
-    let mut askers = JoinSet::new();
-    for _ in 0..CONCURRENCY {
-        let asks: Vec<F> = (0..REQUESTS / CONCURRENCY).map(|_| one()).collect();
-        askers.spawn(async move {
-            let mut times = Vec::with_capacity(asks.len());
-            for ask in asks {
-                let began = now();
-                if ask.await? != 5 {
-                    return Err("a short answer".to_owned());
+impl Taken {
+    /// The time of which 99 % took no longer.
+    fn p99(&mut self) -> f64 {
+        self.each.sort_unstable();
+        self.each.get(self.each.len() * 99 / 100).copied().unwrap_or_default().as_secs_f64()
+    }
+
+    fn rate(&self) -> f64 {
+        self.each.len() as f64 / self.all.as_secs_f64()
+    }
+
+    async fn turn<F, A>(&mut self, ask: A) -> Result<(), String>
+    where
+        F: Future<Output = Result<usize, String>> + Send,
+        A: Fn() -> F + Clone + Send + 'static,
+    {
+        let (began, busy) = (now(), busy()?);
+        let mut askers = JoinSet::new();
+        for _ in 0..CONCURRENCY {
+            let ask = ask.clone();
+            askers.spawn(async move {
+                let mut times = Vec::with_capacity(REQUESTS / CONCURRENCY);
+                for _ in 0..REQUESTS / CONCURRENCY {
+                    let began = now();
+                    if ask().await? != 5 {
+                        return Err("a short answer".to_owned());
+                    }
+                    times.push(began.elapsed());
                 }
-                times.push(began.elapsed());
-            }
-            Ok(times)
-        });
+                Ok(times)
+            });
+        }
+        while let Some(asked) = askers.join_next().await {
+            self.each.extend(asked.map_err(|error| error.to_string())??);
+        }
+        self.all += began.elapsed();
+        self.busy += self::busy()?.saturating_sub(busy);
+        Ok(())
     }
-    let mut times = Vec::with_capacity(REQUESTS);
-    while let Some(asked) = askers.join_next().await {
-        times.extend(asked.map_err(|error| error.to_string())??);
-    }
-    let all = began.elapsed();
-    times.sort_unstable();
-    let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
-    Ok(Taken { all, p99 })
 }
 
+/// How long this thread had a processor.
+fn busy() -> Result<Duration, String> {
+    let path = "/proc/thread-self/schedstat";
+    let said = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let nanos = said.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    nanos.map(Duration::from_nanos).ok_or_else(|| format!("{path} cannot be read: {said}"))
+}
+
+/// As many connections are kept as are used: the plain client keeps all of them.
 fn client(policy: AddressPolicy) -> executus_http::ClientBuilder {
-    let profile = Profile::DRIVER;
+    let profile = Profile::DRIVER.keep(CONCURRENCY, Profile::DRIVER.keep_alive);
     Client::builder().profile(profile).address_policy(policy)
 }
 
@@ -203,26 +230,37 @@ fn requests(report: &mut Report<'_>) -> Result<(), String> {
     let guarded = client(AddressPolicy::private()).circuits(circuits, Policy::default());
     let guarded = guarded.build().map_err(text)?;
     let (mut rates, mut guarded_rates, mut p99s) = (Vec::new(), Vec::new(), Vec::new());
-    let mut per_second = Vec::new();
+    let (mut busy, mut per_second) = (Vec::new(), Vec::new());
     let yardstick = raw();
     let measured: Result<(), String> = runtime().block_on(async {
-        let raw_ones = || {
+        let raw_ones = move || {
             let (client, uri) = (yardstick.clone(), uri.clone());
             async move { ask_raw(&client, &uri).await }
         };
-        let ours = |client: &Client| {
-            let (client, url) = (client.clone(), Arc::clone(&url));
-            async move { ask(&client, &url).await }
+        let ours = |client: Client| {
+            let url = Arc::clone(&url);
+            move || {
+                let (client, url) = (client.clone(), Arc::clone(&url));
+                async move { ask(&client, &url).await }
+            }
         };
+        let (plain, guarded) = (ours(plain), ours(guarded));
         for pair in 0..WARM + PAIRS {
-            let raw = many(raw_ones).await?;
-            let own = many(|| ours(&plain)).await?;
-            let safe = many(|| ours(&guarded)).await?;
+            let [mut raw, mut own, mut safe] = std::array::from_fn(|_| Taken::default());
+            for turn in 0..TURNS * 3 {
+                // Nobody always comes behind the same one.
+                match (turn + turn / 3) % 3 {
+                    0 => raw.turn(raw_ones.clone()).await?,
+                    1 => own.turn(plain.clone()).await?,
+                    _ => safe.turn(guarded.clone()).await?,
+                }
+            }
             if pair >= WARM {
-                rates.push(raw.all.as_secs_f64() / own.all.as_secs_f64());
-                guarded_rates.push(raw.all.as_secs_f64() / safe.all.as_secs_f64());
-                p99s.push(safe.p99.as_secs_f64() / raw.p99.as_secs_f64());
-                per_second.push(REQUESTS as f64 / safe.all.as_secs_f64());
+                rates.push(own.rate() / raw.rate());
+                guarded_rates.push(safe.rate() / raw.rate());
+                p99s.push(safe.p99() / raw.p99());
+                busy.push(safe.busy.as_secs_f64() / raw.busy.as_secs_f64());
+                per_second.push(safe.rate());
             }
         }
         Ok(())
@@ -232,6 +270,7 @@ fn requests(report: &mut Report<'_>) -> Result<(), String> {
     let guarded = figure::median(guarded_rates);
     report.add(&Figure::at_least("http.requests_guarded_over_hyper", guarded, 0.90));
     report.add(&Figure::at_most("http.p99_over_hyper", figure::median(p99s), 1.2));
+    report.add(&Figure::told("http.requests_busy_over_hyper", figure::median(busy)));
     report.add(&Figure::told("http.requests_per_s", figure::median(per_second)));
     Ok(())
 }
@@ -245,16 +284,20 @@ fn bytes(report: &mut Report<'_>) -> Result<(), String> {
     let yardstick = raw();
     let (mut ratios, mut rates) = (Vec::new(), Vec::new());
     let measured: Result<(), String> = runtime().block_on(async {
-        for pair in 0..WARM + PAIRS {
-            let began = now();
-            let raw = ask_raw(&yardstick, &uri).await?;
-            let raw_time = began.elapsed().as_secs_f64();
-            let began = now();
-            let own = ask(&client, &url).await?;
-            let own_time = began.elapsed().as_secs_f64();
-            if raw != LARGE || own != LARGE {
-                return Err("a short body".to_owned());
+        for pair in 0..WARM + BODIES {
+            let mut times = [0.0; 2];
+            for side in [pair % 2, 1 - pair % 2] {
+                let began = now();
+                let bytes = match side {
+                    0 => ask_raw(&yardstick, &uri).await?,
+                    _ => ask(&client, &url).await?,
+                };
+                times[side] = began.elapsed().as_secs_f64();
+                if bytes != LARGE {
+                    return Err("a short body".to_owned());
+                }
             }
+            let [raw_time, own_time] = times;
             if pair >= WARM {
                 ratios.push(raw_time / own_time);
                 rates.push(LARGE as f64 / 1e6 / own_time);
@@ -274,16 +317,14 @@ fn check(report: &mut Report<'_>) {
     let circuit = Circuit::new(store, CircuitKey::transport("http://bench:80"), Policy::default());
     let mut times = Vec::new();
     runtime().block_on(async {
-        for pair in 0..WARM + PAIRS {
+        for _ in 0..CHECKS {
             let began = now();
             for _ in 0..PERMITS {
                 if let Ok(permit) = circuit.acquire().await {
                     permit.success().await;
                 }
             }
-            if pair >= WARM {
-                times.push(began.elapsed().as_secs_f64() * 1e9 / f64::from(PERMITS));
-            }
+            times.push(began.elapsed().as_secs_f64() * 1e9 / f64::from(PERMITS));
         }
     });
     report.add(&Figure::at_most("circuit.check_ns", figure::median(times), 2000.0));

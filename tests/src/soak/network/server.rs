@@ -46,8 +46,8 @@ impl Plan {
     pub(super) fn new(fate: Fate, gone_at: Duration, rng: &mut fastrand::Rng) -> Self {
         let (work, seed) = (rng.u64(20..300), rng.u64(..));
         let end = match fate {
-            Fate::Bursts | Fate::Restarts => RUN,
-            Fate::Dies | Fate::CutOff | Fate::DropsAll => gone_at,
+            Fate::Bursts | Fate::Restarts | Fate::Stalls => RUN,
+            Fate::Dies | Fate::CutOff | Fate::Returns | Fate::DropsAll => gone_at,
         };
         let mut events = Vec::new();
         let mut at = Duration::from_millis(rng.u64(300..1200));
@@ -62,7 +62,7 @@ impl Plan {
         match fate {
             Fate::Dies => events.push((gone_at, Event::Death)),
             Fate::DropsAll => events.push((gone_at, Event::DropAll)),
-            Fate::Bursts | Fate::Restarts | Fate::CutOff => {}
+            Fate::Bursts | Fate::Restarts | Fate::Stalls | Fate::CutOff | Fate::Returns => {}
         }
         Self { events, work, seed }
     }
