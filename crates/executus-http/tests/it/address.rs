@@ -129,6 +129,24 @@ async fn every_address_of_the_corpus_is_refused_before_anything_is_sent() {
     }
 }
 
+#[test]
+fn other_schemes_make_no_request() {
+    for url in [
+        "file:///etc/passwd",
+        "file://localhost/etc/passwd",
+        "gopher://127.0.0.1:6379/_x",
+        "ftp://127.0.0.1/secret",
+        "unix:///run/secret.sock",
+        "data:text/plain,secret",
+        "javascript:secret",
+    ] {
+        let error = Request::new(Method::Get, url).unwrap_err();
+        let HttpError::Request { message } = &error else { panic!("{url}: {error:?}") };
+        assert!(!message.contains("secret") && !message.contains("passwd"), "{message}");
+        assert!(!error.was_sent() && !error.retry(), "{error}");
+    }
+}
+
 /// A client has a policy without being told one: not what clouds tell, and not what is no host.
 #[tokio::test]
 async fn without_a_policy_clouds_and_links_are_refused() {
