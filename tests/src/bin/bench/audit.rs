@@ -1,5 +1,5 @@
 //! What the record costs: audited runs against bare transactions of the same rows, a record against
-//! a send, how fast a file verifies and how large it is.
+//! a send, how fast a file verifies and replays, and how large it is.
 
 mod record;
 
@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use executus_audit_sqlite::{Config, SqliteAudit, verify};
+use executus_audit_sqlite::{AuditReader, Config, RunFilter, SqliteAudit, verify};
 use executus_core::Executor;
+use executus_core::machine::replay;
 use rusqlite::{Connection, params};
 
 use super::child::{Bench, runtime};
@@ -29,13 +30,18 @@ const BATCH: usize = 1024;
 const LINKED: i64 = 36;
 
 pub(crate) fn measure(report: &mut Report<'_>) -> Result<(), String> {
-    let names =
-        ["audit.events_over_raw_rusqlite", "audit.bytes_per_event", "audit.verify_mb_per_s"];
+    let names = [
+        "audit.events_over_raw_rusqlite",
+        "audit.bytes_per_event",
+        "audit.verify_mb_per_s",
+        "audit.replay_mb_per_s",
+    ];
     if names.iter().any(|name| report.wants(name)) {
         let found = runtime().block_on(ratios())?;
         report.add(&Figure::at_least(names[0], figure::median(found.ratios), 0.8));
         report.add(&Figure::told(names[1], found.bytes_per_event));
         report.add(&Figure::told(names[2], found.verified));
+        report.add(&Figure::told(names[3], found.replayed));
     }
     record::measure(report)
 }
@@ -47,6 +53,8 @@ struct Found {
     bytes_per_event: f64,
     /// Megabytes of the file in a second.
     verified: f64,
+    /// Megabytes of journals in a second, read and replayed.
+    replayed: f64,
 }
 
 /// The rate of audited events over that of the same events in bare transactions, pair by pair.
@@ -87,7 +95,30 @@ async fn ratios() -> Result<Found, String> {
         verified.push(size / 1e6 / began.elapsed().as_secs_f64());
     }
     let verified = figure::median(verified);
-    Ok(Found { ratios, bytes_per_event: size / count as f64, verified })
+    let replayed = replayed(&file)?;
+    Ok(Found { ratios, bytes_per_event: size / count as f64, verified, replayed })
+}
+
+/// How fast the journals of some runs are read and replayed, state by state.
+fn replayed(file: &Path) -> Result<f64, String> {
+    let reader = AuditReader::open(file).map_err(text)?;
+    let some = RunFilter { limit: Some(RUNS as i64), ..RunFilter::default() };
+    let runs = reader.runs(&some).map_err(text)?;
+    let bytes: i64 = Connection::open(file)
+        .and_then(|connection| {
+            let sql = "SELECT sum(length(fact)) FROM journal WHERE run <= ?";
+            connection.query_row(sql, [RUNS as i64], |row| row.get(0))
+        })
+        .map_err(text)?;
+    let mut rates = Vec::new();
+    for _ in 0..5 {
+        let began = now();
+        for run in &runs {
+            replay(&reader.journal(&run.run_id).map_err(text)?).map_err(text)?;
+        }
+        rates.push(bytes as f64 / 1e6 / began.elapsed().as_secs_f64());
+    }
+    Ok(figure::median(rates))
 }
 
 /// A folder beside the program: one in memory would have no fsync, which is most of what is compared.
