@@ -68,6 +68,11 @@ impl Reader {
         Self { pool: Arc::new(pool) }
     }
 
+    /// Closes the connections that are at rest: the writer can then remove the log.
+    pub(crate) fn rest(&self) {
+        self.pool.free.lock().clear();
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -142,7 +142,9 @@ impl<J: Job> Store<J> {
 
     /// Refuses further jobs, commits those that are there and closes the file, whoever else has a
     /// clone. Returns when all that is done; a dropped call has begun it all the same.
+    /// The log is gone then, unless somebody still reads.
     pub async fn close(&self) {
+        self.handle.reader.rest();
         self.handle.queue.close();
         let mut ended = self.handle.ended.clone();
         // An error means that the thread is gone, which is what is waited for.

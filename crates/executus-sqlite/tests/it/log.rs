@@ -99,3 +99,16 @@ async fn a_store_tells_how_it_is() {
     other.store.close().await;
     assert!(matches!(other.store.state(), StoreState::Closed));
 }
+
+#[tokio::test]
+async fn a_closed_store_leaves_one_file() {
+    let bench = bench();
+    bench.run(insert(1)).await.unwrap();
+    let count = bench.store.reader().read(|connection| {
+        connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0))
+    });
+    assert_eq!(count.unwrap().unwrap(), 1);
+    bench.store.close().await;
+    let left = std::fs::read_dir(bench.folder.path()).unwrap().count();
+    assert_eq!(left, 1, "the log was put back and removed");
+}
