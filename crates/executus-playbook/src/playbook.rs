@@ -127,7 +127,7 @@ impl Playbook {
     #[must_use]
     pub fn report(&self, inputs: &Value, transcript: &Transcript) -> PlaybookReport {
         let Some(mut progress) = self.progress(inputs, transcript) else {
-            return PlaybookReport { step_results: Vec::new(), error: None, handed_over: false };
+            return PlaybookReport::default();
         };
         let failed = match progress.next {
             Next::Failed { step, .. } => self.step(step),
@@ -135,16 +135,18 @@ impl Playbook {
         };
         let handed_over = failed.is_some_and(|step| self.hands_over(step));
         let mut error = None;
+        let mut recovery = Usage::default();
         if let Some(last) = progress.results.last_mut().filter(|_| failed.is_some()) {
             if handed_over {
                 last.action = StepAction::LlmHandoff;
                 last.recovered = true;
-                last.usage.add(&used_since(transcript, progress.place));
+                recovery = used_since(transcript, progress.place);
+                last.usage.add(&recovery);
             } else {
                 error = Some(last.failure());
             }
         }
-        PlaybookReport { error, handed_over, step_results: progress.results }
+        PlaybookReport { error, handed_over, recovery, step_results: progress.results }
     }
 
     fn def(&self) -> Option<&PlaybookDef> {

@@ -80,7 +80,7 @@ impl StepResult {
 }
 
 /// The results of a playbook so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlaybookReport {
     /// The steps that ended, in order; the last one may have failed.
     pub step_results: Vec<StepResult>,
@@ -89,4 +89,6 @@ pub struct PlaybookReport {
     pub error: Option<String>,
     /// Whether a model took over after the last of `step_results`.
     pub handed_over: bool,
+    /// What the replies of the model that took over used; the last step's usage has it too.
+    pub recovery: Usage,
 }

@@ -54,6 +54,7 @@ async fn a_model_takes_over_after_two_attempts() {
     assert_eq!((step.action, step.recovered), (StepAction::LlmHandoff, true));
     assert_eq!((step.attempts, step.outcome.clone()), (2, Err("second".into())));
     assert_eq!(step.usage, tokens(50, 11));
+    assert_eq!(report.recovery, tokens(50, 11));
 }
 
 /// Whatever ends a recovery, the error tells both; what it used and did is kept.

@@ -11,4 +11,4 @@ mod secrets;
 mod size;
 mod stops;
 mod usage;
-mod web;
+pub(crate) mod web;

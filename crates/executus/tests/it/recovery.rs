@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Explained, Said, Scene, WAYS, Way, at_once};
 
+mod page;
 mod recording;
 
 const TOKEN: &str = "t0k3n-0f-th3-h4rb0ur";
