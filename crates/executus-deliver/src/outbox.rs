@@ -85,6 +85,45 @@ impl Outbox {
         worker::Worker::new(&self.inner).run(std::future::pending(), true).await
     }
 
+    /// The same, but no longer than until `stop` ends; what is under way then has the time of
+    /// [`OutboxConfig::grace`] to end, as in [`run`](Self::run).
+    ///
+    /// **Cancellation**: as of [`run`](Self::run).
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn flush_until(&self, stop: impl Future<Output = ()>) -> Result<(), OutboxError> {
+        worker::Worker::new(&self.inner).run(stop, true).await
+    }
+
+    /// Keeps a parcel for these targets, whatever the routes say of its status: what
+    /// [`deliver`](Delivery::deliver) does for those of the routes. A name that has no route waits
+    /// until it has one.
+    ///
+    /// # Errors
+    /// As `deliver`.
+    pub async fn keep<'t>(
+        &self,
+        parcel: &Parcel,
+        targets: impl IntoIterator<Item = &'t str>,
+    ) -> Result<(), DeliveryError> {
+        self.keep_for(parcel, targets.into_iter().map(Arc::from).collect()).await
+    }
+
+    async fn keep_for(&self, parcel: &Parcel, targets: Vec<Arc<str>>) -> Result<(), DeliveryError> {
+        if targets.is_empty() {
+            return Ok(());
+        }
+        let inner = &self.inner;
+        let message = Message::of(parcel, inner.config.artifacts.as_ref())
+            .await
+            .map_err(|error| crate::error::of_targets(&[("artifacts".to_owned(), error)]))?;
+        let now = Timestamp::now();
+        self.ask(What::Keep { message, targets, now }).await.map_err(OutboxError::of_delivery)?;
+        inner.news.notify_one();
+        Ok(())
+    }
+
     /// The entries in this state, or in any; the oldest first, at most `most` of them.
     ///
     /// # Errors
@@ -165,19 +204,7 @@ impl Inner {
 #[async_trait]
 impl Delivery for Outbox {
     async fn deliver(&self, parcel: &Parcel) -> Result<(), DeliveryError> {
-        let inner = &self.inner;
-        let artifacts = inner.config.artifacts.as_ref();
-        let message = Message::of(parcel, artifacts)
-            .await
-            .map_err(|error| crate::error::of_targets(&[("artifacts".to_owned(), error)]))?;
-        let targets: Vec<_> =
-            inner.routes.of(message.status()).map(|route| Arc::clone(&route.name)).collect();
-        if targets.is_empty() {
-            return Ok(());
-        }
-        let now = Timestamp::now();
-        self.ask(What::Keep { message, targets, now }).await.map_err(OutboxError::of_delivery)?;
-        inner.news.notify_one();
-        Ok(())
+        let routes = self.inner.routes.of(parcel.outcome.status);
+        self.keep_for(parcel, routes.map(|route| Arc::clone(&route.name)).collect()).await
     }
 }

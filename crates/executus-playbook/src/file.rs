@@ -9,6 +9,7 @@ use serde_json::Value;
 use toml::de::DeTable;
 
 use crate::capability::{CapabilitiesDef, CapabilityDef, read_capabilities};
+use crate::deliver::{DeliverDef, read_deliver};
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::fields::schema;
 use crate::input::Bound;
@@ -54,6 +55,8 @@ pub struct RunFile {
     pub tools: Vec<Arc<ToolDef>>,
     /// The capabilities, their principal and their policy, where there are some.
     pub capabilities: Option<CapabilitiesDef>,
+    /// Where the result goes, in file order; where the configuration says, when there is none.
+    pub deliver: Vec<DeliverDef>,
     /// What decides.
     pub body: Body,
     /// The digest of the file's text: another text, another digest.
@@ -97,7 +100,7 @@ enum Kind {
     Agent,
 }
 
-const PLAYBOOK_KEYS: [&str; 17] = [
+const PLAYBOOK_KEYS: [&str; 18] = [
     "kind",
     "name",
     "description",
@@ -112,11 +115,12 @@ const PLAYBOOK_KEYS: [&str; 17] = [
     "principal",
     "policy",
     "capability",
+    "deliver",
     "step",
     "recovery",
     "output",
 ];
-const AGENT_KEYS: [&str; 17] = [
+const AGENT_KEYS: [&str; 18] = [
     "kind",
     "name",
     "description",
@@ -134,6 +138,7 @@ const AGENT_KEYS: [&str; 17] = [
     "principal",
     "policy",
     "capability",
+    "deliver",
 ];
 
 impl RunFile {
@@ -272,6 +277,7 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
     let prices = section.get("prices").map(|item| read_prices(reader, item));
     let tools = section.get("tool").map(|item| read_tools(reader, item, &params));
     let tools = tools.unwrap_or_default();
+    let deliver = section.get("deliver").map(|item| read_deliver(reader, item));
     let is_agent = matches!(kind, Some(Kind::Agent));
     let capabilities = read_capabilities(reader, &section, &tools, is_agent);
     let body = match kind? {
@@ -295,6 +301,7 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
         timeouts: timeouts.unwrap_or_default(),
         tools,
         capabilities,
+        deliver: deliver.unwrap_or_default(),
         body: body?,
         digest: hasher.finish(),
     })

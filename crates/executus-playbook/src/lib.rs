@@ -10,6 +10,7 @@
 
 mod arguments;
 pub mod capability;
+mod deliver;
 mod diagnostic;
 mod duration;
 mod extract;
@@ -39,6 +40,7 @@ mod tool;
 mod value;
 mod verification;
 
+pub use deliver::{DeliverDef, DeliverOn};
 pub use diagnostic::Diagnostic;
 pub use duration::parse_duration;
 pub use file::{AgentDef, Body, PlaybookDef, RunFile};

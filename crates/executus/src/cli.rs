@@ -9,12 +9,14 @@ use crate::config::Keeping;
 
 mod audit;
 mod budget;
+mod outbox;
 mod resume;
 
 pub(crate) use audit::{
     AcceptArgs, AuditCommand, EraseArgs, ExportArgs, FilterArgs, PageArgs, VerifyArgs,
 };
 pub(crate) use budget::{BudgetCommand, SetArgs};
+pub(crate) use outbox::{ListArgs, OutboxCommand, SendArgs};
 pub(crate) use resume::{AnswerArgs, CancelArgs, LifeArgs, ResumeArgs};
 
 /// Runs agent work under control: every run ends, is recorded, and can be explained and replayed.
@@ -58,6 +60,9 @@ pub(crate) enum Command {
     Audit(AuditCommand),
     /// Remove what the runs of a caller say; that there were such runs stays
     Erase(EraseArgs),
+    /// Show results on their way to where they are delivered, and send them
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Show and set what callers may spend, on the Redis that the configuration names
     #[command(subcommand)]
     Budget(BudgetCommand),
@@ -77,6 +82,7 @@ impl Command {
             Self::Replay(args) => &mut args.store,
             Self::Audit(command) => command.store_mut(),
             Self::Erase(args) => &mut args.store,
+            Self::Outbox(command) => command.store_mut(),
             Self::Budget(_) => return None,
         })
     }

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod budget;
 pub(crate) mod cancel;
 pub(crate) mod explain;
+pub(crate) mod outbox;
 pub(crate) mod replay;
 pub(crate) mod resume;
 pub(crate) mod run;

@@ -11,9 +11,13 @@ use serde::Deserialize;
 use crate::fault::Fault;
 
 mod budget;
+mod deliver;
 mod keeping;
 
 pub(crate) use budget::BudgetConfig;
+#[cfg(feature = "email")]
+pub(crate) use deliver::EncryptionText;
+pub(crate) use deliver::{Mailbox, OutboxTable, TargetConfig, Url, Way};
 pub(crate) use keeping::{AuditConfig, CheckpointConfig, Keeping};
 
 const NAME: &str = "executus.toml";
@@ -30,6 +34,10 @@ pub(crate) struct Config {
     pub(crate) http: HttpConfig,
     /// What callers may spend.
     pub(crate) budget: BudgetConfig,
+    /// Where results go.
+    pub(crate) deliver: Vec<TargetConfig>,
+    /// Where they wait.
+    pub(crate) outbox: OutboxTable,
     /// Whether runs can be resumed.
     checkpoint: CheckpointConfig,
     /// How records are kept.
@@ -118,6 +126,8 @@ impl Config {
             *db = folder.join(&db);
         }
         config.audit.lies_in(folder);
+        config.outbox.lies_in(folder);
+        config.deliver.iter_mut().for_each(|target| target.lies_in(folder));
         Ok(Some(config))
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::asks::Asks;
 use crate::budget::Spending;
 use crate::config::{Config, Keeping};
+use crate::deliver::Delivering;
 use crate::fault::{Fault, chain};
 use crate::palette::Palettes;
 use crate::recorded::Telling;
@@ -27,19 +28,22 @@ pub(crate) struct Host {
     /// What its runs may delegate to.
     pub(crate) palettes: Palettes,
     spending: Spending,
+    delivering: Option<Delivering>,
     recorded: watch::Receiver<u64>,
 }
 
 /// What closed in time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Closed {
     pub(crate) store: bool,
     pub(crate) budget: bool,
+    /// What is to be said of results that wait.
+    pub(crate) undelivered: Option<String>,
 }
 
 impl Closed {
     /// Nothing is left open.
-    pub(crate) const ALL: Self = Self { store: true, budget: true };
+    pub(crate) const ALL: Self = Self { store: true, budget: true, undelivered: None };
 }
 
 impl Host {
@@ -52,6 +56,7 @@ impl Host {
         keeping: &Keeping,
         config: &Config,
     ) -> Result<Self, Fault> {
+        let delivering = Delivering::open(config, store.path())?;
         let spending = Spending::open(&config.budget).await?;
         let (audit, recorded) = Telling::of(Arc::new(store.audit().clone()));
         let palettes = Palettes::default();
@@ -66,7 +71,10 @@ impl Host {
         if let Some(budget) = spending.port() {
             executor = executor.budget(budget);
         }
-        Ok(Self { store, executor: executor.build(), palettes, spending, recorded })
+        if let Some(delivering) = &delivering {
+            executor = executor.delivery(delivering.port());
+        }
+        Ok(Self { store, executor: executor.build(), palettes, spending, delivering, recorded })
     }
 
     /// Records what died, and settles what it held. Nothing is resumed, and nothing of it changes
@@ -135,8 +143,12 @@ impl Host {
 
     /// Writes what is left. Returns what was done in time.
     pub(crate) async fn close(self) -> Closed {
+        let undelivered = match self.delivering {
+            Some(delivering) => delivering.close().await,
+            None => None,
+        };
         let budget = tokio::time::timeout(CLOSING, self.spending.close()).await.unwrap_or(false);
         let store = tokio::time::timeout(CLOSING, self.store.close()).await.is_ok();
-        Closed { store, budget }
+        Closed { store, budget, undelivered }
     }
 }

@@ -17,6 +17,7 @@ mod capabilities;
 mod cli;
 mod commands;
 mod config;
+mod deliver;
 mod exit;
 mod fault;
 mod host;
@@ -70,6 +71,7 @@ fn perform(mut cli: Cli) -> Result<Exit, Fault> {
         Command::Budget(command) => {
             runtime()?.block_on(commands::budget::run(command, &config.budget))
         }
+        Command::Outbox(command) => runtime()?.block_on(commands::outbox::run(command, &config)),
         Command::Tail(args) => runtime()?.block_on(commands::tail::run(args)),
         Command::Audit(command) => runtime()?.block_on(commands::audit::run(command)),
         Command::Erase(args) => runtime()?.block_on(commands::audit::erase(args)),

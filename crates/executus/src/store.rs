@@ -397,7 +397,7 @@ fn make_private(folder: &Path) -> Result<(), Fault> {
 ///
 /// # Errors
 /// As [`make_folder`].
-fn make_file(path: &Path) -> Result<(), Fault> {
+pub(crate) fn make_file(path: &Path) -> Result<(), Fault> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(refused(path, &error)),
         _ => Ok(()),

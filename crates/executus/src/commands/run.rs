@@ -79,7 +79,7 @@ pub(crate) async fn end(host: Host, lived: Lived, signals: &mut Signals) -> Resu
 pub(crate) async fn tell(
     lived: Lived,
     waits: Option<String>,
-    Closed { store: is_closed, budget: is_told }: Closed,
+    Closed { store: is_closed, budget: is_told, undelivered }: Closed,
     signals: &mut Signals,
 ) -> Result<Exit, Fault> {
     let Lived { outcome, watch, incomplete } = lived;
@@ -99,6 +99,9 @@ pub(crate) async fn tell(
             }
             if let Some(waits) = waits {
                 output::note(&waits);
+            }
+            if let Some(undelivered) = undelivered {
+                output::note(&undelivered);
             }
             if let Some(incomplete) = incomplete {
                 output::note(&incomplete);

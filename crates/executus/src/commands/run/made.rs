@@ -16,11 +16,11 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::host::Host;
-use crate::models;
 use crate::palette::Offer;
 use crate::signals::Signals;
 use crate::tools::{self, Outside};
 use crate::watch::{self, Watch};
+use crate::{deliver, models};
 
 /// How many events may wait for the screen: what a slow reader may be late by.
 const EVENTS: usize = 4096;
@@ -84,6 +84,7 @@ impl Made {
         if let Some(offer) = &offer {
             offer.label(&mut labels);
         }
+        deliver::label(&file, config, &mut labels)?;
         Ok(Self { bound, labels, file, decider, tools, outside, capabilities, offer })
     }
 
