@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use executus_core::secret::{Secret, Secrets};
 use executus_core::{Model, ModelError, Reply, Turn};
-use executus_http::Client;
+use executus_http::{Client, Method, Request};
 
 use crate::attempt::Attempt;
 use crate::config::{ChatModelBuilder, ConfigError, Timeouts};
@@ -88,6 +88,21 @@ impl ChatModel {
     #[must_use]
     pub fn price(&self) -> Option<Price> {
         self.0.prices.get(&self.0.name)
+    }
+
+    /// Whether its server answers at all: asks for its base address, without the key and without
+    /// the model. Any answer will do. What the key and the model are worth, only a run tells.
+    ///
+    /// # Errors
+    /// [`ModelError::Unavailable`] when no answer comes within the time.
+    pub async fn reach(&self, within: Duration) -> Result<(), ModelError> {
+        let failed = |error: executus_http::HttpError| {
+            let message = self.0.secrets.redact(error.to_string());
+            ModelError::Unavailable { message }
+        };
+        let request = Request::new(Method::Get, &self.0.base).map_err(failed)?;
+        let request = request.total_timeout(within);
+        self.0.client.send(request).await.map(drop).map_err(failed)
     }
 
     /// Its name.

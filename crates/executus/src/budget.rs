@@ -80,6 +80,13 @@ impl Spending {
 #[derive(Debug, Clone)]
 pub(crate) struct Refused(Arc<str>);
 
+impl Refused {
+    /// Why, and what to do.
+    pub(crate) fn why(&self) -> &str {
+        &self.0
+    }
+}
+
 impl From<&OpenError> for Refused {
     fn from(error: &OpenError) -> Self {
         Self(match error {

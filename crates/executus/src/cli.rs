@@ -9,6 +9,7 @@ use crate::config::Keeping;
 
 mod audit;
 mod budget;
+mod doctor;
 mod outbox;
 mod resume;
 
@@ -16,6 +17,7 @@ pub(crate) use audit::{
     AcceptArgs, AuditCommand, EraseArgs, ExportArgs, FilterArgs, PageArgs, VerifyArgs,
 };
 pub(crate) use budget::{BudgetCommand, SetArgs};
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use outbox::{ListArgs, OutboxCommand, SendArgs};
 pub(crate) use resume::{AnswerArgs, CancelArgs, LifeArgs, ResumeArgs};
 
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Audit(AuditCommand),
     /// Remove what the runs of a caller say; that there were such runs stays
     Erase(EraseArgs),
+    /// Check that all that runs need is there, and say what to do where it is not
+    Doctor(DoctorArgs),
     /// Show results on their way to where they are delivered, and send them
     #[command(subcommand)]
     Outbox(OutboxCommand),
@@ -82,6 +86,7 @@ impl Command {
             Self::Replay(args) => &mut args.store,
             Self::Audit(command) => command.store_mut(),
             Self::Erase(args) => &mut args.store,
+            Self::Doctor(args) => &mut args.store,
             Self::Outbox(command) => command.store_mut(),
             Self::Budget(_) => return None,
         })

@@ -4,6 +4,7 @@ pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod budget;
 pub(crate) mod cancel;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod outbox;
 pub(crate) mod replay;

@@ -42,6 +42,9 @@ pub(crate) struct Config {
     checkpoint: CheckpointConfig,
     /// How records are kept.
     audit: AuditConfig,
+    /// The file that says so; `None` where there is none.
+    #[serde(skip)]
+    pub(crate) source: Option<PathBuf>,
 }
 
 /// Where requests of tools may go, and those to servers of tools.
@@ -125,6 +128,7 @@ impl Config {
         if let Some(db) = &mut config.db {
             *db = folder.join(&db);
         }
+        config.source = Some(path.to_owned());
         config.audit.lies_in(folder);
         config.outbox.lies_in(folder);
         config.deliver.iter_mut().for_each(|target| target.lies_in(folder));

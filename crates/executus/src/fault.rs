@@ -59,6 +59,11 @@ impl Fault {
         &self.message
     }
 
+    /// What to do about it.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     pub(crate) const fn exit(&self) -> Exit {
         self.exit
     }

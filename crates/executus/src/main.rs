@@ -71,6 +71,7 @@ fn perform(mut cli: Cli) -> Result<Exit, Fault> {
         Command::Budget(command) => {
             runtime()?.block_on(commands::budget::run(command, &config.budget))
         }
+        Command::Doctor(args) => perform_run(commands::doctor::run(args, &config)),
         Command::Outbox(command) => runtime()?.block_on(commands::outbox::run(command, &config)),
         Command::Tail(args) => runtime()?.block_on(commands::tail::run(args)),
         Command::Audit(command) => runtime()?.block_on(commands::audit::run(command)),

@@ -13,7 +13,7 @@ use executus_playbook::{RunFile, TimeoutsDef};
 use crate::fault::Fault;
 
 /// What a script is called in place of a provider.
-const SCRIPTED: &str = "scripted";
+pub(crate) const SCRIPTED: &str = "scripted";
 
 /// The variables that hold the keys of providers.
 pub(crate) const KEYS: [&str; 4] =
@@ -76,7 +76,7 @@ fn scripted(path: &Path) -> Result<Arc<dyn Model>, Fault> {
     Ok(Arc::new(script))
 }
 
-fn chat(file: &RunFile, name: &str, asking: Asking<'_>) -> Result<ChatModel, Fault> {
+pub(crate) fn chat(file: &RunFile, name: &str, asking: Asking<'_>) -> Result<ChatModel, Fault> {
     let parsed: ModelName = name.parse().map_err(|error: executus_models::name::NameError| {
         Fault::usage(error.to_string())
             .help("`scripted:FILE` plays a recording, without a provider")

@@ -37,6 +37,11 @@ pub(crate) struct Outside {
 }
 
 impl Outside {
+    /// The servers of tools.
+    pub(crate) fn servers(&self) -> &[McpServer] {
+        &self.servers
+    }
+
     /// Ends all of it: servers in order and at the same time, then what is left of children.
     pub(crate) async fn close(&self) {
         join_all(self.servers.iter().map(McpServer::close)).await;

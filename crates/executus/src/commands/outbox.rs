@@ -123,11 +123,17 @@ async fn send(args: &SendArgs, config: &Config) -> Result<Exit, Fault> {
     }
     let outbox = deliver::open(config, &db, deliver::routes(config)?)?;
     if args.once {
-        let stop = async { drop(signals.next().await) };
+        let stop = async {
+            signals.next().await;
+        };
         outbox.flush_until(stop).await.map_err(|error| failed(&error))?;
     } else {
         output::note("sending; Ctrl-C ends it");
-        outbox.run(async { drop(signals.next().await) }).await;
+        outbox
+            .run(async {
+                signals.next().await;
+            })
+            .await;
     }
     let counts = outbox.counts().await.map_err(|error| failed(&error))?;
     outbox.close().await;

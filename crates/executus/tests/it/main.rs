@@ -9,6 +9,8 @@ mod budget;
 mod cancel;
 mod capability;
 mod configuration;
+mod delivery;
+mod doctor;
 mod ending;
 mod examples;
 mod idempotency;
