@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use executus_core::{Effect, Limits};
 use executus_playbook::{
-    Bindings, Body, HttpMethod, OnFailure, ParamType, RunFile, StepKind, Template, ToolKind,
-    Verify, parse_duration,
+    Bindings, Body, DeliverOn, HttpMethod, OnFailure, ParamType, RunFile, StepKind, Template,
+    ToolKind, Verify, parse_duration,
 };
 use serde_json::json;
 
@@ -169,4 +169,14 @@ fn a_file_is_loaded_from_its_path() {
 fn durations_of_the_contract() {
     assert_eq!(parse_duration("90s"), Some(Duration::from_secs(90)));
     assert_eq!(parse_duration("10m"), Some(Duration::from_secs(600)));
+}
+
+/// The result's targets, and which results they get.
+#[test]
+fn a_file_names_where_its_result_goes() {
+    assert!(load(GOOD).deliver.is_empty());
+    let more = "\n[[deliver]]\nto = \"results\"\n[[deliver]]\nto = \"ops\"\non = \"error\"\n";
+    let file = load(&format!("{GOOD}{more}"));
+    let found: Vec<_> = file.deliver.iter().map(|def| (def.to.as_str(), def.on)).collect();
+    assert_eq!(found, [("results", None), ("ops", Some(DeliverOn::Error))]);
 }

@@ -22,7 +22,7 @@ tool = "say"
 on_failure = "abort"
 store_as = "said"
 [output]
-text = "said {said}"
+template = "said {said}"
 "#;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
