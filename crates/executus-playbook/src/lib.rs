@@ -1,12 +1,10 @@
 //! Run files, and playbooks as a model.
 //!
-//! A [`RunFile`] is read strictly: the first mistake comes back as a [`Diagnostic`] with its line,
-//! its column and what was expected. [`RunFile::bind`] turns inputs into typed values and keeps
-//! the sensitive ones apart. Tools ([`ToolDef`]) and capabilities stay data: a host makes them real.
-//!
-//! A [`Playbook`] is a model of core that decides from the transcript alone: each attempt of a
-//! step is a reply with one call. This crate starts no process, sends no request, reads no
-//! environment and knows no language model.
+//! A [`RunFile`] is read strictly: the first mistake is a [`Diagnostic`] with its line, its column and
+//! what was expected. [`RunFile::bind`] turns inputs into typed values and keeps the sensitive ones
+//! apart. Tools ([`ToolDef`]) and capabilities stay data. A [`Playbook`] is a model that decides from
+//! the transcript alone: each attempt of a step is a reply with one call. This crate starts no
+//! process, sends no request, reads no environment and knows no language model.
 
 mod arguments;
 pub mod capability;
