@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use executus_audit_sqlite::{AuditReader, Config, RunFilter, SqliteAudit};
@@ -15,6 +15,7 @@ use executus_core::{
 use executus_palette::{Agent, AgentCall, AgentEntry, LocalPalette, PaletteLimits};
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 const WIDTH: usize = 5;
 const RUNS: usize = 1 + 5 + 25 + 125;
