@@ -43,10 +43,22 @@ async fn records() {
         let reply = Reply::call("look", json!({"n": step}));
         recorder.record(&decided(&id, seq + 1, step, &reply)).unwrap();
         recorder.record(&acted(&id, seq + 2, step, &reply, "done")).unwrap();
-        recorder.flush().await.unwrap();
+        if let Err(error) = recorder.flush().await {
+            println!("failed: {error}");
+            other_run(&audit).await;
+            return;
+        }
         seq += 2;
         let mut out = std::io::stdout();
         writeln!(out, "kept {seq}").unwrap();
         out.flush().unwrap();
     }
+}
+
+/// What fails one run leaves the others alone.
+async fn other_run(audit: &FileAudit) {
+    let id = run("another-one");
+    let recorder = audit.start(&sample::start(&id, 1)).await.unwrap().unwrap();
+    recorder.record(&sample::record(&id, 1)).unwrap();
+    recorder.close(&sample::outcome(&id, executus_core::RunStatus::Ok)).await.unwrap();
 }

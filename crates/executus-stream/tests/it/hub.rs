@@ -129,3 +129,22 @@ async fn readers_share_what_they_read() {
     let Ok(Some(LiveItem::Event(other))) = second.next().await else { panic!() };
     assert!(Arc::ptr_eq(&one.data, &other.data));
 }
+
+#[tokio::test]
+async fn a_record_that_is_given_again_is_shown_once() {
+    let run = RunId::new("a-run").unwrap();
+    let hub = Hub::default();
+    let publisher = hub.publisher(&run, 2);
+    let mut reader = hub.subscribe(&run, 0).unwrap();
+    assert_eq!(reader.starts_after(), 2);
+    for seq in [1, 2, 3, 3, 4, 3, 4] {
+        publisher.record(&steered(&run, seq));
+    }
+    publisher.end(&sample::outcome(&run, RunStatus::Ok));
+    publisher.record(&steered(&run, 5));
+    let mut ids = Vec::new();
+    while let Some(LiveItem::Event(event)) = reader.next().await.unwrap() {
+        ids.push(event.id);
+    }
+    assert_eq!(ids, [Some(3), Some(4), None], "and nothing comes after the end");
+}
