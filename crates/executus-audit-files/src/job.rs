@@ -8,7 +8,7 @@ use executus_core::{Outcome, RunId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::row::{Action, Row};
+use crate::row::{Action, Draft};
 
 /// Where an answer goes.
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, AuditError>>;
@@ -17,7 +17,7 @@ pub(crate) enum Job {
     /// A life of a run begins; the answer is the newest record that is kept.
     Start(Box<RunStart>, Answer<u64>),
     /// A record.
-    Row(RunId, Row, Arc<Ack>),
+    Row(RunId, Box<Draft>, Arc<Ack>),
     /// All that was given before is to be durable.
     Flush(RunId, Arc<Ack>, Answer<()>),
     /// A life ends, or the run.
@@ -32,7 +32,7 @@ impl Job {
     /// The bytes it takes in the queue, roughly.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Row(_, row, _) => row.bytes(),
+            Self::Row(_, draft, _) => draft.bytes(),
             Self::Put(_, action, _) => action.bytes.len(),
             Self::Start(..) | Self::Flush(..) | Self::End { .. } | Self::Leave(_) => 200,
         }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::audit::FileAudit;
 use crate::job::{Ack, Job};
-use crate::row::Row;
+use crate::row::Draft;
 
 /// Dropping it ends nothing: what was given is still written.
 pub(crate) struct FileRecorder {
@@ -98,8 +98,8 @@ impl Recorder for FileRecorder {
             let message = format!("record {seq} where {next} comes next");
             return Err(AuditError::Conflict { message });
         }
-        let row = Row::new(&self.run, record, head.reply.as_deref(), self.playbook);
-        let job = Job::Row(self.run.clone(), row.map_err(unfit)?, Arc::clone(&self.ack));
+        let draft = Box::new(Draft::new(record, head.reply.as_ref(), self.playbook));
+        let job = Job::Row(self.run.clone(), draft, Arc::clone(&self.ack));
         let mine = std::mem::replace(&mut head.turn, Turn::None) == Turn::Mine;
         if let Err(error) = self.audit.push(job, !mine) {
             if let AuditError::Full = error {

@@ -1,12 +1,73 @@
 //! A record as it is written: a line of the trail, and the file of an action.
 
+use std::sync::Arc;
+
 use executus_core::record::Fact;
 use executus_core::text::scrub_json;
+use executus_core::transcript::CallOutcome;
 use executus_core::{Record, Reply, RunId};
 use serde_json::{Value, json};
 
 use crate::cut::cut_texts;
 use crate::entry::Entry;
+
+/// A record on its way to the writer, which renders it: the run's own path pays for a few clones.
+pub(crate) struct Draft {
+    record: Record,
+    reply: Option<Arc<Reply>>,
+    playbook: bool,
+    row: Option<Row>,
+}
+
+impl Draft {
+    /// `reply` is the one whose calls are under way.
+    pub(crate) fn new(record: &Record, reply: Option<&Arc<Reply>>, playbook: bool) -> Self {
+        // No other record needs it.
+        let reply = matches!(record.fact, Fact::Acted(_)).then(|| reply.cloned()).flatten();
+        Self { record: record.clone(), reply, playbook, row: None }
+    }
+
+    /// The bytes it holds, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        const FRAME: usize = 500;
+        FRAME
+            + match &self.record.fact {
+                Fact::Decided(decided) => {
+                    let calls = decided.reply.calls.iter().map(|call| size(&call.args));
+                    decided.reply.text.len() + calls.sum::<usize>()
+                }
+                Fact::Acted(acted) => match &acted.outcome {
+                    CallOutcome::Output(output) => {
+                        output.text.len() + output.data.as_ref().map_or(0, size)
+                    }
+                    CallOutcome::Failed(_) | CallOutcome::Unknown => 0,
+                },
+                Fact::Opened(spec) => size(&spec.inputs),
+                _ => 0,
+            }
+    }
+
+    pub(crate) fn render(&mut self, run: &RunId) -> serde_json::Result<()> {
+        let reply = self.reply.as_deref();
+        self.row = Some(Row::new(run, &self.record, reply, self.playbook)?);
+        Ok(())
+    }
+
+    /// What was rendered.
+    pub(crate) const fn row(&self) -> Option<&Row> {
+        self.row.as_ref()
+    }
+}
+
+/// The bytes of a value as text, roughly.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| size(item) + 1).sum(),
+        Value::Object(map) => map.iter().map(|(name, item)| name.len() + size(item) + 4).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
+}
 
 /// A rendered record.
 pub(crate) struct Row {
@@ -24,7 +85,7 @@ pub(crate) struct Action {
 
 impl Row {
     /// Renders a record; `reply` is the one whose calls are under way.
-    pub(crate) fn new(
+    fn new(
         run: &RunId,
         record: &Record,
         reply: Option<&Reply>,
@@ -51,10 +112,6 @@ impl Row {
         // The closing brace.
         line.pop();
         Ok(Self { seq: record.seq, line, action })
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.line.len() + self.action.as_ref().map_or(0, |action| action.bytes.len()) + 200
     }
 
     /// Puts the line to others; `file`: where the action is.

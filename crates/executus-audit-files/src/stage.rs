@@ -21,9 +21,11 @@ const FEW: usize = 3;
 pub(crate) fn stage(group: &[Job], runs: &HashMap<RunId, Open>) -> Vec<Option<Staged>> {
     let mut staged: Vec<Option<Staged>> = Vec::new();
     staged.resize_with(group.len(), || None);
-    let actions =
-        group.iter().filter(|job| matches!(job, Job::Row(_, row, _) if row.action.is_some()));
-    let count = actions.count();
+    let is_action = |job: &&Job| match job {
+        Job::Row(_, draft, _) => draft.row().is_some_and(|row| row.action.is_some()),
+        _ => false,
+    };
+    let count = group.iter().filter(is_action).count();
     if count < FEW {
         return staged;
     }
@@ -32,8 +34,9 @@ pub(crate) fn stage(group: &[Job], runs: &HashMap<RunId, Open>) -> Vec<Option<St
         for (jobs, places) in group.chunks(size).zip(staged.chunks_mut(size)) {
             let work = move || {
                 for (job, place) in jobs.iter().zip(places) {
-                    if let Job::Row(run, row, _) = job {
-                        *place = runs.get(run).and_then(|open| open.stage(row));
+                    if let Job::Row(run, draft, _) = job {
+                        *place =
+                            runs.get(run).zip(draft.row()).and_then(|(open, row)| open.stage(row));
                     }
                 }
             };

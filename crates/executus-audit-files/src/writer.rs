@@ -12,6 +12,7 @@ use crate::job::Job;
 use crate::open::Open;
 use crate::place::Place;
 use crate::queue::Queue;
+use crate::recorder::unfit;
 use crate::row::Action;
 use crate::stage::stage;
 
@@ -45,6 +46,7 @@ impl Writer {
         let told = Told { queue, ended };
         let mut group = Vec::new();
         while told.queue.take(&mut group) {
+            group.iter_mut().for_each(render);
             let staged = stage(&group, &self.runs);
             for (job, staged) in group.drain(..).zip(staged) {
                 self.perform(job, staged);
@@ -71,12 +73,15 @@ impl Writer {
                     self.leave(run);
                 }
             }
-            Job::Row(run, row, ack) => match self.runs.get_mut(&run) {
-                Some(open) => {
-                    open.row(&row, staged, ack);
+            Job::Row(run, draft, ack) => match (self.runs.get_mut(&run), draft.row()) {
+                // What comes after a record that could not be written would leave a gap.
+                (Some(open), Some(row)) if ack.failure().is_none() => {
+                    open.row(row, staged, ack);
                     self.changed.insert(run);
                 }
-                None => ack.fail(not_open(&run)),
+                (None, Some(_)) => ack.fail(not_open(&run)),
+                // It was told already.
+                (Some(_), Some(_)) | (_, None) => {}
             },
             Job::Flush(run, ack, answer) => {
                 self.sync(&run);
@@ -180,6 +185,15 @@ impl Writer {
         if self.runs.get(run).is_some_and(|open| open.recorders == 0) {
             self.runs.remove(run);
         }
+    }
+}
+
+/// Renders a record. One that cannot be written as JSON is its run's last.
+fn render(job: &mut Job) {
+    if let Job::Row(run, draft, ack) = job
+        && let Err(error) = draft.render(run)
+    {
+        ack.fail(unfit(error));
     }
 }
 
