@@ -160,7 +160,7 @@ impl Key {
     pub fn in_run(&self, run: &RunId) -> String {
         let call = self.call.map_or_else(|| "-".into(), |call| call.to_string());
         match self.args {
-            Some(args) => format!("{run}/{}/{call}/{args:.16}", self.step),
+            Some(args) => format!("{run}/{}/{call}/{args}", self.step),
             None => format!("{run}/{}/{call}", self.step),
         }
     }
