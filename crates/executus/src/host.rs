@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use executus_core::executor::{Executor, LeftState};
+use async_trait::async_trait;
+use executus_core::executor::{Executor, LeftState, ResumeError};
 use executus_core::text::scrub_json;
-use executus_core::{ErrorKind, Outcome, RunId};
+use executus_core::{
+    ErrorKind, Model, ModelError, Outcome, Reply, RunId, RunRequest, Turn,
+};
 use tokio::sync::watch;
 
 use crate::asks::Asks;
@@ -111,6 +114,16 @@ impl Host {
         Asks::of(self.store.path())
     }
 
+    /// Ends a kept run as `cancelled`, or settles one that had ended: no model or tool is called.
+    ///
+    /// # Errors
+    /// As of a resume.
+    pub(crate) async fn end_kept(&self, run: &RunId) -> Result<Outcome, ResumeError> {
+        let request = |_: &_| RunRequest::new(Arc::new(Nobody));
+        let handle = self.executor.cancel_kept(run, request).await?;
+        Ok(Outcome::clone(&handle.settled().await.outcome))
+    }
+
     /// What to do for a run that waits for somebody.
     pub(crate) async fn waits(&self, outcome: &Outcome) -> Option<String> {
         let error = outcome.error.as_ref()?;
@@ -150,5 +163,15 @@ impl Host {
         let budget = tokio::time::timeout(CLOSING, self.spending.close()).await.unwrap_or(false);
         let store = tokio::time::timeout(CLOSING, self.store.close()).await.is_ok();
         Closed { store, budget, undelivered }
+    }
+}
+
+/// Decides nothing: a run that is ended is not asked anything.
+struct Nobody;
+
+#[async_trait]
+impl Model for Nobody {
+    async fn decide(&self, _: &Turn) -> Result<Reply, ModelError> {
+        Err(ModelError::Failed { message: "the run was cancelled".to_owned() })
     }
 }

@@ -26,6 +26,7 @@ use crate::presence::{self, Presence};
 pub(crate) struct Store {
     path: PathBuf,
     kept: Kept,
+    resumes: bool,
     _presence: Presence,
 }
 
@@ -69,7 +70,8 @@ impl Store {
             Ok(Kept { audit, checkpoints })
         };
         let (presence, kept) = Presence::enter(path, open).await?;
-        Ok(Self { path: path.to_owned(), kept, _presence: presence })
+        let resumes = keeping.checkpoint.enabled;
+        Ok(Self { path: path.to_owned(), kept, resumes, _presence: presence })
     }
 
     /// The audit.
@@ -78,8 +80,8 @@ impl Store {
     }
 
     /// The facts of unfinished runs; `None` where they are not kept.
-    pub(crate) const fn checkpoints(&self) -> Option<&SqliteCheckpointer> {
-        self.kept.checkpoints.as_ref()
+    pub(crate) fn checkpoints(&self) -> Option<&SqliteCheckpointer> {
+        self.kept.checkpoints.as_ref().filter(|_| self.resumes)
     }
 
     /// The database.

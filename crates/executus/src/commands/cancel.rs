@@ -1,11 +1,9 @@
 //! `executus cancel`: the end of a run, wherever it is.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use executus_core::executor::ResumeError;
-use executus_core::{Model, ModelError, Outcome, Reply, RunId, RunRequest, RunStatus, Turn};
+use executus_core::{Outcome, RunId, RunStatus};
 use tokio::time::{Instant, sleep};
 
 use super::resume::not_resumed;
@@ -49,8 +47,7 @@ async fn end(host: &Host, run: &RunId, wait: Duration) -> Result<Outcome, Fault>
             asks.done(run);
             return Ok(ended);
         }
-        let request = |_: &_| RunRequest::new(Arc::new(Nobody));
-        let why = match cancel_kept(host, run, request).await {
+        let why = match host.end_kept(run).await {
             Ok(outcome) if outcome.status.is_terminal() => {
                 asks.done(run);
                 return Ok(outcome);
@@ -80,24 +77,5 @@ async fn end(host: &Host, run: &RunId, wait: Duration) -> Result<Outcome, Fault>
                 .help("it stays asked to end"));
         }
         sleep(LOOK).await;
-    }
-}
-
-async fn cancel_kept(
-    host: &Host,
-    run: &RunId,
-    request: impl FnOnce(&executus_core::executor::Resumed) -> RunRequest + Send,
-) -> Result<Outcome, ResumeError> {
-    let handle = host.executor.cancel_kept(run, request).await?;
-    Ok(Outcome::clone(&handle.settled().await.outcome))
-}
-
-/// Decides nothing: a run that is ended is not asked anything.
-struct Nobody;
-
-#[async_trait]
-impl Model for Nobody {
-    async fn decide(&self, _: &Turn) -> Result<Reply, ModelError> {
-        Err(ModelError::Failed { message: "the run was cancelled".to_owned() })
     }
 }

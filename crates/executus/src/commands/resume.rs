@@ -67,6 +67,7 @@ pub(crate) async fn one(
     signals: &mut Signals,
 ) -> Result<Exit, Fault> {
     if let Some(stored) = host.store.ended(run).await? {
+        settle(&host, run).await;
         return run::again(Watch::start(life.json, None, None), stored, signals).await;
     }
     let began = Instant::now();
@@ -120,6 +121,10 @@ async fn all(
             }
             _ => {}
         }
+        if host.store.ended(&left.run).await.is_ok_and(|ended| ended.is_some()) {
+            settle(&host, &left.run).await;
+            continue;
+        }
         match go_on(&host, &left.run, Vec::new(), life, config, signals).await {
             Ok(lived) => {
                 let waits = host.waits(&lived.outcome).await;
@@ -133,6 +138,14 @@ async fn all(
     }
     host.close().await;
     Ok(exit)
+}
+
+/// What was left of a run that had ended: its process died after its record was closed.
+async fn settle(host: &Host, run: &RunId) {
+    match host.end_kept(run).await {
+        Ok(_) | Err(ResumeError::Unknown { .. } | ResumeError::Claimed { .. }) => {}
+        Err(error) => tracing::warn!(%run, error = chain(&error), "it is not settled"),
+    }
 }
 
 /// Somebody else may have been faster: that is no failure.
