@@ -12,6 +12,7 @@ mod budget;
 mod doctor;
 mod outbox;
 mod resume;
+mod search;
 
 pub(crate) use audit::{
     AcceptArgs, AuditCommand, EraseArgs, ExportArgs, FilterArgs, PageArgs, VerifyArgs,
@@ -20,6 +21,7 @@ pub(crate) use budget::{BudgetCommand, SetArgs};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use outbox::{ListArgs, OutboxCommand, SendArgs};
 pub(crate) use resume::{AnswerArgs, CancelArgs, LifeArgs, ResumeArgs};
+pub(crate) use search::SearchArgs;
 
 /// Runs agent work under control: every run ends, is recorded, and can be explained and replayed.
 #[derive(Debug, Parser)]
@@ -57,6 +59,8 @@ pub(crate) enum Command {
     Tail(TailArgs),
     /// Feed a run's journal through the machine and compare every state with its record
     Replay(ReplayArgs),
+    /// Find records and notes by the words in them
+    Search(SearchArgs),
     /// Verify and export the records
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -84,6 +88,7 @@ impl Command {
             Self::Explain(args) => &mut args.store,
             Self::Tail(args) => &mut args.store,
             Self::Replay(args) => &mut args.store,
+            Self::Search(args) => &mut args.store,
             Self::Audit(command) => command.store_mut(),
             Self::Erase(args) => &mut args.store,
             Self::Doctor(args) => &mut args.store,

@@ -6,9 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use executus_core::executor::{Executor, LeftState, ResumeError};
 use executus_core::text::scrub_json;
-use executus_core::{
-    ErrorKind, Model, ModelError, Outcome, Reply, RunId, RunRequest, Turn,
-};
+use executus_core::{ErrorKind, Model, ModelError, Outcome, Reply, RunId, RunRequest, Turn};
 use tokio::sync::watch;
 
 use crate::asks::Asks;

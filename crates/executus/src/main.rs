@@ -74,6 +74,7 @@ fn perform(mut cli: Cli) -> Result<Exit, Fault> {
         Command::Doctor(args) => perform_run(commands::doctor::run(args, &config)),
         Command::Outbox(command) => runtime()?.block_on(commands::outbox::run(command, &config)),
         Command::Tail(args) => runtime()?.block_on(commands::tail::run(args)),
+        Command::Search(args) => runtime()?.block_on(commands::search::run(args)),
         Command::Audit(command) => runtime()?.block_on(commands::audit::run(command)),
         Command::Erase(args) => runtime()?.block_on(commands::audit::erase(args)),
         Command::Runs(args) => commands::runs::run(args),

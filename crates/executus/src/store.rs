@@ -59,6 +59,19 @@ impl Store {
         Self::enter(&path, &args.keeping).await
     }
 
+    /// The same of a store that is there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) async fn open(args: &StoreArgs) -> Result<Self, Fault> {
+        let path = path(args)?;
+        if !path.exists() {
+            return Err(Fault::usage(format!("{}: no such file", path.display()))
+                .help("name a database of runs with --db PATH"));
+        }
+        Self::enter(&path, &args.keeping).await
+    }
+
     async fn enter(path: &Path, keeping: &Keeping) -> Result<Self, Fault> {
         let open = async || {
             make_file(path)?;

@@ -132,7 +132,7 @@ fn export(args: &ExportArgs) -> Result<Exit, Fault> {
 /// # Errors
 /// When it cannot be written; what was erased before stays erased.
 pub(crate) async fn erase(args: &EraseArgs) -> Result<Exit, Fault> {
-    let store = Store::create(&args.store).await?;
+    let store = Store::open(&args.store).await?;
     let audit = store.audit();
     let erased = audit.erase(&args.caller, Clock::system().now()).await;
     let erased = erased.map_err(|error| Fault::error(chain(&error)))?;

@@ -139,6 +139,26 @@ fn records_are_exported() {
     home.executus(&["audit", "export", "--format", "xml"]).expect(2);
 }
 
+#[test]
+fn records_are_found_by_their_words() {
+    let home = home(false);
+    let found = |args: &[&str]| {
+        let said = home.executus(&[&["search", "--json"], args].concat()).expect(0);
+        said.json().iter().map(|hit| hit["run_id"].clone()).collect::<Vec<_>>()
+    };
+    assert!(found(&["hello bob"]).iter().all(|run| run == "b"));
+    assert!(!found(&["\"Hello Bob\""]).is_empty());
+    assert!(found(&["hello", "--run", "c"]).iter().all(|run| run == "c"));
+    assert_eq!(found(&["nowhere"]), [] as [Value; 0]);
+    let said = home.executus(&["search", "hel*", "--limit", "1"]).expect(0);
+    assert_eq!(said.stdout.lines().count(), 1);
+    assert!(said.stderr.contains("--after"), "{}", said.stderr);
+    home.executus(&["search", " "]).expect(2);
+    home.executus(&["erase", "--caller", "bob"]).expect(0);
+    assert_eq!(found(&["bob"]), [] as [Value; 0]);
+    home.executus(&["search", "hello", "--db", "none.db"]).expect(2);
+}
+
 /// AR-09: the order is stable, `since` counts and `until` does not, and nothing is negative.
 #[test]
 fn runs_are_listed_in_pages() {

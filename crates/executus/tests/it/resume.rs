@@ -261,3 +261,17 @@ fn keeping_can_be_turned_off() {
     assert!(said.stderr.contains("[checkpoint]"), "{}", said.stderr);
     assert!(!home.path().join("data/executus/executus.db.checkpoints").exists());
 }
+
+/// What was kept before is not lost by a configuration, and nothing is added to it.
+#[test]
+fn turning_it_off_keeps_what_is_there() {
+    let home = Home::new();
+    home.playbook(BOOK);
+    let child = home.start(&["run", "book.toml", "--run-id", "r"]);
+    kill(&home, child);
+    home.file("executus.toml", "[checkpoint]\nenabled = false\n");
+    home.executus(&["run", "book.toml", "--run-id", "q"]).expect(0);
+    home.executus(&["resume", "r"]).expect(2);
+    std::fs::remove_file(home.path().join("executus.toml")).unwrap();
+    home.executus(&["resume", "r"]).expect(0);
+}
