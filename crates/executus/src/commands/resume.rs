@@ -142,9 +142,16 @@ async fn all(
 
 /// What was left of a run that had ended: its process died after its record was closed.
 async fn settle(host: &Host, run: &RunId) {
-    match host.end_kept(run).await {
-        Ok(_) | Err(ResumeError::Unknown { .. } | ResumeError::Claimed { .. }) => {}
-        Err(error) => tracing::warn!(%run, error = chain(&error), "it is not settled"),
+    let began = Instant::now();
+    loop {
+        match host.end_kept(run).await {
+            Ok(_) | Err(ResumeError::Unknown { .. }) => return,
+            // As in [`one`].
+            Err(ResumeError::Claimed { .. }) if began.elapsed() < MOMENT => sleep(LOOK).await,
+            Err(error) => {
+                return tracing::warn!(%run, error = chain(&error), "it is not settled");
+            }
+        }
     }
 }
 
