@@ -10,7 +10,9 @@ use executus_core::text::bounded_to;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message as Mail};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+use lettre::transport::smtp::client::Certificate;
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
