@@ -105,7 +105,7 @@ async fn a_tree_of_agents_ends_together() {
     assert_eq!(executor.counts().active, RUNS as u64);
 
     root.cancel();
-    let asked = tokio::time::Instant::now();
+    let asked = Instant::now();
     assert_eq!(root.outcome().await.status, RunStatus::Cancelled);
     let settled = root.settled().await;
     let took = asked.elapsed();
