@@ -192,3 +192,28 @@ fn calls_that_are_not_made() {
     assert_eq!(children(&home, "r").len(), 1);
     assert!(!said.stderr.contains("canary"), "{}", said.stderr);
 }
+
+/// An agent's capabilities have a kernel of their own, for whoever the run at the top is for.
+#[test]
+fn an_agent_has_its_capabilities() {
+    let home = Home::new();
+    let rest = format!("{PROMPT}[palette]\nagents = [\"closer.toml\"]\n");
+    agent(&home, "lead", &rest, &[calls(&[("agent__closer", json!({}))]), says("Done.")]);
+    let rest = format!(
+        "{PROMPT}[principal]\nroles = [\"writer\"]\n\
+         [policy]\njustification = \"closing tickets on request of support\"\n\
+         [[tool]]\nname = \"close\"\nkind = \"process\"\n\
+         argv = [\"sh\", \"-c\", \"echo closed >> closed; echo closed\"]\n\
+         [[capability]]\nid = \"tickets.close\"\nsafety = \"write\"\ndrivers = [\"close\"]\n"
+    );
+    let script = [calls(&[("tickets__close", json!({}))]), says("Closed it.")];
+    agent(&home, "closer", &rest, &script);
+    home.executus(&["run", "lead.toml", "--run-id", "r", "--caller", "ada"]).expect(0);
+    assert!(home.path().join("closed").exists());
+    let run = explained(&home, "r");
+    assert!(run.calls()[0]["result"].to_string().contains("Closed it."), "{:?}", run.calls());
+    let below = children(&home, "r");
+    let action = below[0].calls()[0]["action_id"].as_str().unwrap().to_owned();
+    let said = home.executus(&["explain", &action, "--json"]).expect(0).last();
+    assert_eq!(said["action"]["kind"], "invoke", "{said}");
+}
