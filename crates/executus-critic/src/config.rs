@@ -24,6 +24,8 @@ impl Tiers {
 /// The rules of a critic. A rule that is `None` is off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CriticConfig {
+    /// Whether time in which nothing happens counts: yes.
+    pub idle: bool,
     /// Nothing happened for this long: the soft tier. `None` for the run's own soft timeout.
     pub soft_idle: Option<Duration>,
     /// Nothing happened for this long: the hard tier. `None` for four times the soft one.
@@ -46,6 +48,7 @@ pub struct CriticConfig {
 impl Default for CriticConfig {
     fn default() -> Self {
         Self {
+            idle: true,
             soft_idle: None,
             hard_idle: None,
             same_call: Some(Tiers::new(3, 7)),
@@ -63,6 +66,12 @@ impl CriticConfig {
     #[must_use]
     pub fn only_idle() -> Self {
         Self { same_call: None, errors: None, tokens: None, ..Self::default() }
+    }
+
+    /// Without any rule: for a host that steers and stops by itself.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { idle: false, ..Self::only_idle() }
     }
 
     /// Refuses settings that mean nothing, by name.

@@ -228,9 +228,14 @@ impl Rules {
         true
     }
 
+    /// When to look at the clock again; `None` when nothing is left to say.
+    pub(crate) fn next_look(&self) -> Option<Duration> {
+        self.activity.next_look().filter(|_| self.config.idle)
+    }
+
     /// Looks at the clock.
     pub(crate) fn look(&mut self, now: Duration) -> Option<Finding> {
-        if self.over { None } else { self.activity.look(now) }
+        if self.over || !self.config.idle { None } else { self.activity.look(now) }
     }
 
     /// Whether a finding at this tier ends the run.

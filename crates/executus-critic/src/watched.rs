@@ -143,7 +143,7 @@ impl Watched {
 
     /// When to look at the clock again.
     pub(crate) async fn alarm(&self) {
-        let next = self.state.lock().rules.activity.next_look();
+        let next = self.state.lock().rules.next_look();
         match next.and_then(|next| self.began.checked_add(next)) {
             Some(at) => tokio::time::sleep_until(at).await,
             None => std::future::pending().await,

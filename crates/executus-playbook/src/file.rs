@@ -12,6 +12,7 @@ use crate::capability::{CapabilitiesDef, CapabilityDef, read_capabilities};
 use crate::deliver::{DeliverDef, read_deliver};
 use crate::diagnostic::{Diagnostic, Problem};
 use crate::fields::schema;
+use crate::guardrails::{CriticDef, GuardDef};
 use crate::input::Bound;
 use crate::limits::LimitsDef;
 use crate::models::{names_model, read_models};
@@ -57,6 +58,10 @@ pub struct RunFile {
     pub capabilities: Option<CapabilitiesDef>,
     /// Where the result goes, in file order; where the configuration says, when there is none.
     pub deliver: Vec<DeliverDef>,
+    /// The critic, where the file asks for one.
+    pub critic: Option<CriticDef>,
+    /// The guards around its tools, where the file asks for some.
+    pub guard: Option<GuardDef>,
     /// What decides.
     pub body: Body,
     /// The digest of the file's text: another text, another digest.
@@ -100,7 +105,7 @@ enum Kind {
     Agent,
 }
 
-const PLAYBOOK_KEYS: [&str; 18] = [
+const PLAYBOOK_KEYS: [&str; 20] = [
     "kind",
     "name",
     "description",
@@ -119,8 +124,10 @@ const PLAYBOOK_KEYS: [&str; 18] = [
     "step",
     "recovery",
     "output",
+    "critic",
+    "guard",
 ];
-const AGENT_KEYS: [&str; 18] = [
+const AGENT_KEYS: [&str; 20] = [
     "kind",
     "name",
     "description",
@@ -139,6 +146,8 @@ const AGENT_KEYS: [&str; 18] = [
     "policy",
     "capability",
     "deliver",
+    "critic",
+    "guard",
 ];
 
 impl RunFile {
@@ -278,6 +287,8 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
     let tools = section.get("tool").map(|item| read_tools(reader, item, &params));
     let tools = tools.unwrap_or_default();
     let deliver = section.get("deliver").map(|item| read_deliver(reader, item));
+    let critic = section.get("critic").map(|item| CriticDef::read(reader, item));
+    let guard = section.get("guard").map(|item| GuardDef::read(reader, item));
     let is_agent = matches!(kind, Some(Kind::Agent));
     let capabilities = read_capabilities(reader, &section, &tools, is_agent);
     let body = match kind? {
@@ -302,6 +313,8 @@ fn read_root<'a>(reader: &mut Reader<'a>, text: &str, root: &'a DeTable<'a>) -> 
         tools,
         capabilities,
         deliver: deliver.unwrap_or_default(),
+        critic,
+        guard,
         body: body?,
         digest: hasher.finish(),
     })

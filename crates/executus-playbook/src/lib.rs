@@ -14,6 +14,7 @@ mod duration;
 mod extract;
 mod fields;
 mod file;
+pub mod guardrails;
 mod hand_over;
 mod input;
 mod limits;
