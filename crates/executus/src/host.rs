@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::asks::Asks;
 use crate::budget::Spending;
 use crate::config::{Config, Keeping};
+use crate::critic::Critics;
 use crate::deliver::Delivering;
 use crate::fault::{Fault, chain};
 use crate::palette::Palettes;
@@ -28,6 +29,8 @@ pub(crate) struct Host {
     pub(crate) executor: Executor,
     /// What its runs may delegate to.
     pub(crate) palettes: Palettes,
+    /// Who watches runs, where somebody does.
+    pub(crate) critics: Option<Critics>,
     spending: Spending,
     delivering: Option<Delivering>,
     recorded: watch::Receiver<u64>,
@@ -56,6 +59,7 @@ impl Host {
         store: Store,
         keeping: &Keeping,
         config: &Config,
+        critics: Option<Critics>,
     ) -> Result<Self, Fault> {
         let delivering = Delivering::open(config, store.path())?;
         let spending = Spending::open(&config.budget).await?;
@@ -69,13 +73,17 @@ impl Host {
                 .lease(keeping.checkpoint.lease())
                 .attempt_limit(keeping.checkpoint.attempt_limit);
         }
+        if let Some(critics) = &critics {
+            executor = executor.critic(Arc::new(critics.clone()));
+        }
         if let Some(budget) = spending.port() {
             executor = executor.budget(budget);
         }
         if let Some(delivering) = &delivering {
             executor = executor.delivery(delivering.port());
         }
-        Ok(Self { store, executor: executor.build(), palettes, spending, delivering, recorded })
+        let executor = executor.build();
+        Ok(Self { store, executor, palettes, critics, spending, delivering, recorded })
     }
 
     /// Records what died, and settles what it held. Nothing is resumed, and nothing of it changes

@@ -27,7 +27,8 @@ pub(crate) async fn run(args: &CancelArgs, config: &Config) -> Result<Exit, Faul
     let mut signals = Signals::catch()?;
     // It is there, or it is a mistake.
     store::find(&args.store, args.run.as_str())?;
-    let host = Host::of(Store::create(&args.store).await?, &args.store.keeping, config).await?;
+    let host =
+        Host::of(Store::create(&args.store).await?, &args.store.keeping, config, None).await?;
     let ended = tokio::select! {
         ended = end(&host, &args.run, args.wait) => ended,
         _ = signals.next() => Err(Fault::error("interrupted; what was asked for stays asked for")),

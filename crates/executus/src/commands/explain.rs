@@ -13,6 +13,7 @@ use crate::time::{milliseconds, rfc3339};
 use crate::{json, output, store};
 
 mod action;
+mod verdict;
 
 /// Shows what a run did, or an action.
 ///
@@ -26,6 +27,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<Exit, Fault> {
     let (reader, run) = store::find(&args.store, &args.run)?;
     let records = reader.records(&run.run_id).map_err(|error| store::not_read(&error))?;
     let actions = Actions::of_run(&reader, &run)?;
+    let verdicts = verdict::of_run(&reader, &run)?;
     if args.json {
         let with_action = |record: &AuditRecord| {
             let mut fields = json::record(record);
@@ -35,9 +37,14 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<Exit, Fault> {
             fields
         };
         let records: Vec<_> = records.iter().map(with_action).collect();
-        output::line(&json!({"run": json::run(&run), "records": records}).to_string())?;
+        let mut explained = json!({"run": json::run(&run), "records": records});
+        if let Some(verdicts) = verdict::json(&verdicts) {
+            explained["verdicts"] = verdicts;
+        }
+        output::line(&explained.to_string())?;
     } else {
-        output::result(&(heading(&run) + &body(&run, &records, &actions)))?;
+        let verdicts = verdict::text(&run, &verdicts);
+        output::result(&(heading(&run) + &body(&run, &records, &actions) + &verdicts))?;
     }
     Ok(Exit::Ok)
 }

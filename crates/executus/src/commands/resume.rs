@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::run::{self, Lived, Made};
 use crate::cli::{LifeArgs, ResumeArgs, RunArgs};
 use crate::config::Config;
+use crate::critic::Critics;
 use crate::exit::Exit;
 use crate::fault::{Fault, chain};
 use crate::host::{Closed, Host};
@@ -51,7 +52,7 @@ pub(crate) async fn open(life: &LifeArgs, config: &Config) -> Result<Host, Fault
         return Err(Fault::usage("no facts of runs are kept here: none can be resumed")
             .help("set `enabled = true` under [checkpoint] in executus.toml, or leave it out"));
     }
-    Host::of(store, &life.store.keeping, config).await
+    Host::of(store, &life.store.keeping, config, Some(Critics::default())).await
 }
 
 /// Goes on with one run, with these answers, and prints its result.

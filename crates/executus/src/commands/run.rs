@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &RunArgs, config: &Config) -> Result<Exit, Fault> 
         return again(Watch::start(args.json, None, None), stored, &mut signals).await;
     }
 
-    let host = Host::of(store, &args.store.keeping, config).await?;
+    let host = Host::of(store, &args.store.keeping, config, made.critics()).await?;
     host.recover().await;
     let lived = made
         .live(&host, args, &mut signals, async |executor, request| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use executus_core::executor::Executor;
 use executus_core::secret::{Secret, Secrets};
 use executus_core::{Outcome, RunHandle, RunRequest, Toolbox};
+use executus_critic::RuleCritic;
 use executus_models::Recording;
 use executus_playbook::{Bound, RunFile};
 use serde_json::{Value, json};
@@ -14,7 +15,9 @@ use super::decider::Decider;
 use crate::capabilities::Capabilities;
 use crate::cli::RunArgs;
 use crate::config::Config;
+use crate::critic::{self, Critics, Verdicts};
 use crate::fault::Fault;
+use crate::guard::{self, Guards};
 use crate::host::Host;
 use crate::palette::Offer;
 use crate::signals::Signals;
@@ -36,6 +39,8 @@ pub(crate) struct Made {
     outside: Outside,
     capabilities: Capabilities,
     offer: Option<Offer>,
+    critic: Option<RuleCritic>,
+    guards: Option<Guards>,
 }
 
 /// A life that has settled.
@@ -64,6 +69,12 @@ impl Made {
             .map_err(|error| Fault::usage(error.to_string()))?;
         let capabilities = Capabilities::of_file(args, &file)?;
         let offer = Offer::of_file(args, &file, &config.http, &config.budget)?;
+        let beside = args.file.parent().unwrap_or(Path::new(""));
+        let named = |fault: Fault| fault.at(args.file.display());
+        let critic = critic::of_file(&file, beside).map_err(named)?;
+        let (critic, keys) = critic.unzip();
+        decider.keys.extend(keys.unwrap_or_default());
+        let guards = guard::of_file(&file, &args.file).map_err(named)?;
         let folder = std::env::current_dir().unwrap_or_default();
         let mut labels = json!({
             "file": args.file.display().to_string(),
@@ -85,7 +96,23 @@ impl Made {
             offer.label(&mut labels);
         }
         deliver::label(&file, config, &mut labels)?;
-        Ok(Self { bound, labels, file, decider, tools, outside, capabilities, offer })
+        Ok(Self {
+            bound,
+            labels,
+            file,
+            decider,
+            tools,
+            outside,
+            capabilities,
+            offer,
+            critic,
+            guards,
+        })
+    }
+
+    /// Whom the executor asks to watch runs, if this one is to be watched.
+    pub(crate) fn critics(&self) -> Option<Critics> {
+        self.critic.as_ref().map(|_| Critics::default())
     }
 
     /// Has a life of the run begin as `start` says, and follows it until it has settled.
@@ -99,8 +126,19 @@ impl Made {
         signals: &mut Signals,
         start: impl AsyncFnOnce(&Executor, RunRequest) -> Result<RunHandle, Fault>,
     ) -> Result<Lived, Fault> {
-        let Self { bound, labels, file, mut decider, tools, outside, capabilities, offer } = self;
-        let (tools, guard) = capabilities.guard(tools, host.store.audit())?;
+        let Self { bound, labels, file, mut decider, tools, outside, capabilities, offer, .. } =
+            self;
+        let (mut tools, guard) = capabilities.guard(tools, host.store.audit())?;
+        let verdicts = self.critic.as_ref().map(|_| Verdicts::start(host.store.audit().clone()));
+        let critic = self.critic.zip(verdicts.as_ref());
+        let critic = critic.map(|(critic, verdicts)| verdicts.of(critic));
+        if let (Some(critics), Some(critic)) = (&host.critics, &critic) {
+            critics.add(file.digest.to_string(), critic.clone());
+        }
+        if let Some(guards) = self.guards {
+            let guarded = guards.around(&tools, critic.as_ref());
+            tools = guarded.map_err(|fault| fault.at(args.file.display()))?;
+        }
         let recording = decider.record(args, &file)?;
         let reserve = decider.reserve(&file);
         let mut request = RunRequest::new(decider.model)
@@ -134,6 +172,9 @@ impl Made {
         let outcome = watch::follow(host, &handle, signals, &watch).await;
         guard.close().await;
         outside.close().await;
+        if let Some(verdicts) = verdicts {
+            verdicts.close().await;
+        }
         let incomplete = recording.zip(args.record.as_deref()).and_then(incomplete);
         Ok(Lived { outcome, watch, incomplete })
     }
