@@ -148,6 +148,11 @@ impl EventStream {
         (sender, Self { receiver, ended: false })
     }
 
+    /// One more for the same events.
+    pub(crate) fn beside(sender: &broadcast::Sender<Event>) -> Self {
+        Self { receiver: sender.subscribe(), ended: false }
+    }
+
     /// The next event; `None` when the run has ended and all were read.
     ///
     /// Events that did not fit the buffer while nobody read are skipped. Cancel safe: a dropped

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use executus_audit_sqlite::{Note, SqliteAudit};
+use executus_core::RunId;
+use executus_core::event::{Event, EventStream};
 use executus_core::port::{Critic, CriticError, RunStart, Watcher};
 use executus_core::secret::Secret;
 use executus_critic::{CriticConfig, Judge, JudgeLimits, Judged, RuleCritic, Tiers};
@@ -109,6 +111,18 @@ impl Critic for Critics {
             None => Ok(None),
         }
     }
+}
+
+/// Tells the critic what the port does not report: a model that speaks, a tool that gets on.
+pub(crate) fn touch(critic: RuleCritic, run: RunId, mut events: EventStream) -> JoinHandle<()> {
+    #[expect(clippy::disallowed_methods, reason = "ends with the events, or is aborted")]
+    tokio::spawn(async move {
+        while let Some(event) = events.next().await {
+            if matches!(event, Event::Delta { .. } | Event::ToolProgress { .. }) {
+                critic.touch(&run);
+            }
+        }
+    })
 }
 
 /// Keeps verdicts as notes beside the runs.

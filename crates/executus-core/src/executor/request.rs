@@ -221,8 +221,12 @@ impl RunRequest {
         self
     }
 
-    /// The events of the run, at most `capacity` of them waiting. Call it before the start.
+    /// The events of the run, at most `capacity` of them waiting. Call it before the start; called
+    /// again, it gives another stream with the capacity of the first.
     pub fn watch(&mut self, capacity: usize) -> EventStream {
+        if let Some(sender) = &self.work.events {
+            return EventStream::beside(sender);
+        }
         let (sender, stream) = EventStream::channel(capacity);
         self.work.events = Some(sender);
         stream

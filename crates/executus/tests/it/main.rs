@@ -13,6 +13,7 @@ mod delivery;
 mod doctor;
 mod ending;
 mod examples;
+mod guardrails;
 mod idempotency;
 mod outside;
 mod palette;

@@ -166,12 +166,19 @@ impl Made {
             request = offer.admit(request, &host.palettes, host.store.audit());
         }
         let events = request.watch(EVENTS);
+        let touching = critic.as_ref().map(|_| request.watch(EVENTS));
         let recorded = host.recorded();
         let handle = start(&host.executor, request).await?;
+        let touching = critic
+            .zip(touching)
+            .map(|(critic, events)| critic::touch(critic, handle.run_id().clone(), events));
         let watch = Watch::start(args.json, Some(events), Some(recorded));
         let outcome = watch::follow(host, &handle, signals, &watch).await;
         guard.close().await;
         outside.close().await;
+        if let Some(touching) = touching {
+            touching.abort();
+        }
         if let Some(verdicts) = verdicts {
             verdicts.close().await;
         }
