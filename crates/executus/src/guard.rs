@@ -48,7 +48,9 @@ impl Guards {
         tools: &Toolbox,
         critic: Option<&RuleCritic>,
     ) -> Result<Toolbox, Fault> {
-        let Self { config, protected, def } = self;
+        let Self { mut config, protected, def } = self;
+        // The critic has the better word for it; without one the denial itself ends the run.
+        config.stop_ends_run = def.stop_ends_run && critic.is_none();
         if let Some(role) = def.roles.iter().find(|role| tools.get(&role.tool).is_none()) {
             let (tool, known) = (&role.tool, tools.names());
             let what = format!("[guard.roles.{tool}]: the run has no tool `{tool}`");
@@ -116,7 +118,6 @@ fn config(def: &GuardDef) -> Result<GuardConfig, executus_guard::ConfigError> {
         urls,
         actions: ActionPolicy::default().destructive(&def.destructive).harmless(&def.harmless),
         content,
-        // The run is stopped by its critic, so that the record has one word for it.
-        stop_ends_run: false,
+        stop_ends_run: def.stop_ends_run,
     })
 }

@@ -17,6 +17,7 @@ use crate::cli::RunArgs;
 use crate::commands::run::{Decider, secrets};
 use crate::config::{BudgetConfig, HttpConfig};
 use crate::fault::Fault;
+use crate::guard;
 use crate::tools;
 
 /// What all agents of a run have of it.
@@ -152,7 +153,10 @@ impl FileAgent {
         let capabilities = Capabilities::of_file(&self.args(), &file)?;
         let audit = self.shared.audit.get();
         let audit = audit.ok_or_else(|| Fault::error("no run was admitted that delegates"))?;
-        let (tools, guard) = capabilities.guard(tools, audit)?;
+        let (mut tools, guard) = capabilities.guard(tools, audit)?;
+        if let Some(guards) = guard::of_file(&file, &self.path)? {
+            tools = guards.around(&tools, None)?;
+        }
         let labels = json!({
             "file": self.path.display().to_string(),
             "file_digest": file.digest,
