@@ -2,9 +2,8 @@
 //!
 //! A [`RunFile`] is read strictly: the first mistake is a [`Diagnostic`] with its line, its column and
 //! what was expected. [`RunFile::bind`] turns inputs into typed values and keeps the sensitive ones
-//! apart. Tools ([`ToolDef`]) and capabilities stay data. A [`Playbook`] is a model that decides from
-//! the transcript alone: each attempt of a step is a reply with one call. This crate starts no
-//! process, sends no request, reads no environment and knows no language model.
+//! apart. Tools ([`ToolDef`]) and the like stay data. A [`Playbook`] is a model that decides from the
+//! transcript alone. This crate starts no process, sends no request and knows no language model.
 
 mod arguments;
 pub mod capability;
