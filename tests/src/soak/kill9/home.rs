@@ -33,8 +33,9 @@ impl Home {
                  [[budget.limit]]\nwindow = \"total\"\nruns = 100\n"
             )
         });
+        // Killed so often, a run would be left alone as one that kills its worker.
         let config = format!(
-            "db = \"runs.db\"\n[audit]\nanchor = \"anchor\"\nanchor_key_env = \"KILL9_KEY\"\n{budget}"
+            "db = \"runs.db\"\n[checkpoint]\nattempt_limit = 0\n[audit]\nanchor = \"anchor\"\nanchor_key_env = \"KILL9_KEY\"\n{budget}"
         );
         let home = Self { folder, program };
         home.file("executus.toml", &config)?;
