@@ -82,13 +82,13 @@ fn steps(root: &Path, quick: bool) -> Vec<Step> {
         step("size", Work::Own(size::run)),
         step("clippy", Work::Cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"], &[])),
         step("clippy-light-core", Work::Cargo(&["clippy", "--locked", "-p", "executus-core", "--no-default-features", "--", "-D", "warnings"], &[])),
+        step("rustdoc", Work::Cargo(&["doc", "--locked", "--no-deps", "--workspace"], &[("RUSTDOCFLAGS", "-D warnings")])),
         step("tests", Work::Cargo(tests, &[])),
         step("doc-tests", Work::Cargo(&["test", "--locked", "--workspace", "--doc", "-q"], &[])),
     ];
     if quick {
         return steps;
     }
-    steps.push(step("rustdoc", Work::Cargo(&["doc", "--locked", "--no-deps", "--workspace"], &[("RUSTDOCFLAGS", "-D warnings")])));
     steps.push(step("simulator", needs(root, "sim", &["run", "--locked", "--release", "-q", "-p", "executus-tests", "--bin", "sim", "--", "--seeds", SEEDS])));
     steps.push(step("bench-build", needs(root, "bench", &["build", "--locked", "--release", "-p", "executus-tests", "--bin", "bench", "--no-default-features"])));
     steps

@@ -58,7 +58,7 @@ pub(crate) async fn open(life: &LifeArgs, config: &Config) -> Result<Host, Fault
 /// Goes on with one run, with these answers, and prints its result.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run()`].
 pub(crate) async fn one(
     host: Host,
     run: &RunId,
