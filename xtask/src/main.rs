@@ -31,7 +31,7 @@ cargo xtask COMMAND
 
   setup                       install what the tests need, or say what to type
   ci [--quick]                everything below that has a verdict, and the tests;
-                              --quick leaves out rustdoc, simulator and bench build
+                              --quick leaves out the simulator and the bench build
   deps                        who may depend on whom; how many crates the core pulls
   licences                    licences and sources of third-party crates (deny.toml)
   api                         every dependency of a library is classified public or private
