@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use executus_audit_files::FileAudit;
 use executus_core::executor::{Executor, LeftState, ResumeError};
+use executus_core::memory::FanOutAudit;
+use executus_core::port::Audit;
 use executus_core::text::scrub_json;
 use executus_core::{ErrorKind, Model, ModelError, Outcome, Reply, RunId, RunRequest, Turn};
 use tokio::sync::watch;
@@ -33,6 +36,7 @@ pub(crate) struct Host {
     pub(crate) critics: Option<Critics>,
     spending: Spending,
     delivering: Option<Delivering>,
+    actions: Option<FileAudit>,
     recorded: watch::Receiver<u64>,
 }
 
@@ -63,7 +67,13 @@ impl Host {
     ) -> Result<Self, Fault> {
         let delivering = Delivering::open(config, store.path())?;
         let spending = Spending::open(&config.budget).await?;
-        let (audit, recorded) = Telling::of(Arc::new(store.audit().clone()));
+        let actions = keeping.audit.action_log()?;
+        let mut audit: Arc<dyn Audit> = Arc::new(store.audit().clone());
+        if let Some(actions) = &actions {
+            let both = FanOutAudit::new().required(audit);
+            audit = Arc::new(both.optional(Arc::new(actions.clone()), CLOSING));
+        }
+        let (audit, recorded) = Telling::of(audit);
         let palettes = Palettes::default();
         let mut executor =
             Executor::builder().audit(Arc::new(audit)).palette(Arc::new(palettes.clone()));
@@ -83,7 +93,7 @@ impl Host {
             executor = executor.delivery(delivering.port());
         }
         let executor = executor.build();
-        Ok(Self { store, executor, palettes, critics, spending, delivering, recorded })
+        Ok(Self { store, executor, palettes, critics, spending, delivering, actions, recorded })
     }
 
     /// Records what died, and settles what it held. Nothing is resumed, and nothing of it changes
@@ -166,6 +176,11 @@ impl Host {
             Some(delivering) => delivering.close().await,
             None => None,
         };
+        if let Some(actions) = &self.actions
+            && tokio::time::timeout(CLOSING, actions.close()).await.is_err()
+        {
+            tracing::warn!("the action log was not closed in time");
+        }
         let budget = tokio::time::timeout(CLOSING, self.spending.close()).await.unwrap_or(false);
         let store = tokio::time::timeout(CLOSING, self.store.close()).await.is_ok();
         Closed { store, budget, undelivered }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use executus_audit_files::FileAudit;
 use executus_audit_sqlite::{Anchor, AnchorKey, FileAnchor};
 use serde::Deserialize;
 
@@ -55,12 +56,15 @@ pub(crate) struct AuditConfig {
     anchor_key: Option<PathBuf>,
     /// The variable that holds the anchor's key.
     anchor_key_env: Option<String>,
+    /// The folder of the action log.
+    actions: Option<PathBuf>,
 }
 
 impl AuditConfig {
     /// Paths are written from the folder of the configuration on.
     pub(super) fn lies_in(&mut self, folder: &Path) {
-        for path in [&mut self.anchor, &mut self.anchor_key].into_iter().flatten() {
+        let paths = [&mut self.anchor, &mut self.anchor_key, &mut self.actions];
+        for path in paths.into_iter().flatten() {
             *path = folder.join(&path);
         }
     }
@@ -73,6 +77,20 @@ impl AuditConfig {
             config.journal_retention = Some(span.0);
         }
         config
+    }
+
+    /// The action log beside the audit, where there is one.
+    ///
+    /// # Errors
+    /// A folder that cannot be one.
+    pub(crate) fn action_log(&self) -> Result<Option<FileAudit>, Fault> {
+        let Some(root) = &self.actions else { return Ok(None) };
+        let mut config = executus_audit_files::Config::new(root);
+        config.is_playbook = |spec| spec.labels["kind"] == "playbook";
+        let log = FileAudit::open(config).map_err(|error| {
+            Fault::usage(chain(&error)).help("`actions` of [audit] names the folder")
+        })?;
+        Ok(Some(log))
     }
 
     /// The anchor, where there is one.

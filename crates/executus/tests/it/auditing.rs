@@ -205,3 +205,24 @@ fn old_runs_are_dropped_by_configuration() {
     assert!(home.executus(&["runs", "--json"]).expect(0).json().len() < 5);
     verified(&home, 0);
 }
+
+#[test]
+fn actions_are_files_where_a_folder_is_named() {
+    let home = Home::new();
+    home.file("executus.toml", "[audit]\nactions = \"actions\"\n");
+    home.playbook(BOOK);
+    home.executus(&["run", "book.toml", "--run-id", "a/b"]).expect(0);
+    let folders: Vec<_> = std::fs::read_dir(home.path().join("actions")).unwrap().collect();
+    let [Ok(folder)] = &folders[..] else { panic!("{folders:?}") };
+    let run = std::fs::read_to_string(folder.path().join("run.json")).unwrap();
+    let run: Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(run["run_id"], "a/b", "{run}");
+    // AL-10: the steps of a playbook are shown as such.
+    let action = std::fs::read_to_string(folder.path().join("0001_playbook_greet.json")).unwrap();
+    assert!(action.contains("Hello Ada"), "{action}");
+    verified(&home, 0);
+    home.file("file", "");
+    home.file("executus.toml", "[audit]\nactions = \"file\"\n");
+    let said = home.executus(&["run", "book.toml"]).expect(2);
+    assert!(said.stderr.contains("actions"), "{}", said.stderr);
+}

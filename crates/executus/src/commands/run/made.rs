@@ -8,7 +8,7 @@ use executus_core::secret::{Secret, Secrets};
 use executus_core::{Outcome, RunHandle, RunRequest, Toolbox};
 use executus_critic::RuleCritic;
 use executus_models::Recording;
-use executus_playbook::{Bound, RunFile};
+use executus_playbook::{Body, Bound, RunFile};
 use serde_json::{Value, json};
 
 use super::decider::Decider;
@@ -83,6 +83,9 @@ impl Made {
             "models": decider.names,
             "folder": folder.display().to_string(),
         });
+        if matches!(file.body, Body::Playbook(_)) {
+            labels["kind"] = json!("playbook");
+        }
         if !args.models.is_empty() {
             labels["chosen"] = json!(true);
         }
