@@ -72,18 +72,25 @@ impl Life {
                 Box::pin(self.note_at(at, fact)).await?;
                 continue;
             }
-            match self.ready(&reply, step, index) {
-                Ready::Make(call) => prepared.push(call),
-                Ready::Wait => {}
-                Ready::Ask(tool) => {
+            // Before the waits: what is ready is large, and they would carry it.
+            let unready = match self.ready(&reply, step, index) {
+                Ready::Make(call) => {
+                    prepared.push(call);
+                    continue;
+                }
+                Ready::Wait => continue,
+                Ready::Ask(tool) => Ok(tool),
+                Ready::Answer(error) => Err(CallOutcome::Failed(error)),
+            };
+            match unready {
+                Ok(tool) => {
                     Box::pin(self.ask(step, index, tool)).await?;
                     if self.run.end().is_some() {
                         return Ok(());
                     }
                 }
-                Ready::Answer(error) => {
-                    let outcome = CallOutcome::Failed(error);
-                    let (at, fact) = self.answered(&reply, index, outcome, None);
+                Err(failed) => {
+                    let (at, fact) = self.answered(&reply, index, failed, None);
                     Box::pin(self.note_at(at, fact)).await?;
                 }
             }
